@@ -1,0 +1,1 @@
+"""Untrusted text becomes trusted values: the experiment file and what follows from it."""

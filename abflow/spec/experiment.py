@@ -1,0 +1,283 @@
+"""`ExperimentSpec`: one experiment, as its file describes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from abflow.spec.metrics import Metric, QuantileMetric, RatioMetric, Reason, Role, SpecModel, Text
+from abflow.spec.policy import AnalysisPolicy, PromotionPolicy, SizingPolicy
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
+BUCKETS = 10_000
+
+
+class Variant(SpecModel):
+    """One arm: which model version answers, and its share of units."""
+
+    version: str | None = Field(default=None, description="A registry alias such as @champion, or a number.")
+    weight: Annotated[float, Field(gt=0)]
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _alias_or_number(cls, version: Any) -> Any:
+        if version is None:
+            return None
+        text = str(version)
+        if isinstance(version, bool) or not re.fullmatch(r"@[A-Za-z][\w-]*|[1-9]\d*", text):
+            raise ValueError(
+                f"version {version!r} is neither an alias such as '@champion' nor a version number such as 3"
+            )
+        return text
+
+
+class Skipped(SpecModel):
+    """A phase left out, with the reason that follows the experiment."""
+
+    skip: Reason
+
+
+class ShadowPhase(SpecModel):
+    """Days on which the new version answers a copy of the traffic."""
+
+    start: date
+    days: Annotated[int, Field(ge=1, le=90)]
+
+
+class AaPhase(SpecModel):
+    """Days on which the assignment is in force and everybody gets the control."""
+
+    start: date | None = Field(default=None, description="Default: the day after the shadow phase.")
+    enroll_days: Annotated[int, Field(ge=1)] | None = None
+    days: Annotated[int, Field(ge=1, le=180)]
+
+
+class Extension(SpecModel):
+    """A longer test, promised before it began."""
+
+    max_days: Annotated[int, Field(ge=1)]
+
+
+class TestPhase(SpecModel):
+    """The experiment itself; the horizon is its last day."""
+
+    __test__ = False  # not a test class
+
+    start: date | None = Field(default=None, description="Default: the day after the A/A phase.")
+    enroll_days: Annotated[int, Field(ge=1)] | None = None
+    days: Annotated[int, Field(ge=1, le=365)]
+    why: Reason | None = None
+    immature: Literal["allowed"] | None = None
+    extend: Extension | None = None
+
+
+class Phases(SpecModel):
+    """The fixed order: shadow, A/A, test."""
+
+    shadow: ShadowPhase | Skipped
+    aa: AaPhase | Skipped
+    test: TestPhase
+
+
+class Logs(SpecModel):
+    """Where the logs are; relative paths start at the project's root."""
+
+    shadow: Text | None = None
+    exposures: Text
+    outcomes: Text
+
+
+class ExperimentSpec(SpecModel):
+    """One experiment: hypothesis, variants, phases, metrics and the rule that decides."""
+
+    experiment: Annotated[str, Field(pattern=NAME, description="Also the file's name and the DAG's.")]
+    hypothesis: Annotated[str, Field(min_length=10, max_length=2000)]
+    owner: Text
+    model: Text | None = Field(default=None, description="Registered model in MLflow.")
+    variants: Annotated[dict[str, Variant], Field(min_length=2)]
+    control: str | tuple[str, ...] | None = Field(default=None, description="Default: the first variant.")
+    unit: Text = Field(description="What is randomised, such as user_id; it stands in the column user_id.")
+    assignment: Literal["hash", "external"] = "hash"
+    salt: Text | None = Field(default=None, description="Default: the experiment's name.")
+    phases: Phases
+    logs: Logs
+    metrics: Annotated[dict[str, Metric], Field(min_length=1)]
+    segments: tuple[Text, ...] = ()
+    allocation: Literal["fixed", "ramp", "thompson"] = "fixed"
+    analysis: AnalysisPolicy = AnalysisPolicy()
+    sizing: SizingPolicy = SizingPolicy()
+    promotion: PromotionPolicy = PromotionPolicy()
+    engine: Literal["duckdb", "spark"] = "duckdb"
+
+    @field_validator("metrics")
+    @classmethod
+    def _metric_names(cls, metrics: dict[str, Metric]) -> dict[str, Metric]:
+        for name in metrics:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,79}", name):
+                raise ValueError(f"metric name {name!r} may hold letters, digits and _ only, a letter first")
+        primaries = [name for name, metric in metrics.items() if metric.role is Role.PRIMARY]
+        if len(primaries) != 1:
+            found = ", ".join(primaries) or "none"
+            raise ValueError(f"exactly one metric must have role: primary, found {found}")
+        return metrics
+
+    @field_validator("variants")
+    @classmethod
+    def _weights_add_up(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        for name in variants:
+            if not name.strip() or len(name) > 200:
+                raise ValueError(f"variant name {name!r} must have 1 to 200 visible characters")
+        weights = [variant.weight for variant in variants.values()]
+        total = sum(weights)
+        fractions = any(weight != int(weight) for weight in weights)
+        if fractions and min(abs(total - 1), abs(total - 100)) > 1e-9:
+            shares = ", ".join(f"{name} {variant.weight:g}" for name, variant in variants.items())
+            raise ValueError(
+                f"weights add up to {total:g}; fractions must add up to 1 ({shares}). "
+                "Whole numbers are read as shares: 2 and 1 are two thirds and one third"
+            )
+        for name, variant in variants.items():
+            if variant.weight / total * BUCKETS < 1:
+                raise ValueError(f"weight of {name!r} is below 1/{BUCKETS}, the finest share there is")
+        return variants
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> ExperimentSpec:
+        _check_control(self)
+        _check_versions(self)
+        _check_calendar(self)
+        _check_primary(self)
+        return self
+
+    @property
+    def control_name(self) -> str:
+        """The variant that the others are compared with."""
+        if isinstance(self.control, tuple):
+            return self.control[0]
+        return self.control or next(iter(self.variants))
+
+    @property
+    def treatments(self) -> tuple[str, ...]:
+        """Every variant but the control, in the order of the file."""
+        return tuple(name for name in self.variants if name != self.control_name)
+
+    @property
+    def primary_name(self) -> str:
+        """The name of the one metric that decides."""
+        return next(name for name, metric in self.metrics.items() if metric.role is Role.PRIMARY)
+
+    @property
+    def primary(self) -> Metric:
+        """The one metric that decides."""
+        return self.metrics[self.primary_name]
+
+    @property
+    def assignment_salt(self) -> str:
+        """What is hashed with the unit."""
+        return self.salt or self.experiment
+
+    @property
+    def enroll_days(self) -> int:
+        """Days of the test on which new units enter."""
+        return self.phases.test.enroll_days or self.phases.test.days - longest_window(self)
+
+    @property
+    def arm_alpha(self) -> float:
+        """The alpha of one arm's primary comparison: alpha / (arms x family size)."""
+        return self.analysis.alpha / (len(self.treatments) * self.analysis.family_size)
+
+    def canonical_json(self) -> str:
+        """The same text for the same experiment, however its file was written."""
+        return json.dumps(
+            self.model_dump(mode="json", by_alias=True),
+            sort_keys=True,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            allow_nan=False,
+        ) + json.dumps(list(self.variants))  # the order of the variants decides their buckets
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the whole experiment; what is frozen when the sizing gate passes."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+
+def longest_window(spec: ExperimentSpec) -> int:
+    """Days until the slowest metric of a unit is complete."""
+    return max((metric.window_days or 0 for metric in spec.metrics.values()), default=0)
+
+
+def _check_control(spec: ExperimentSpec) -> None:
+    names = spec.control if isinstance(spec.control, tuple) else (spec.control_name,)
+    for name in names:
+        if name not in spec.variants:
+            raise ValueError(f"control: {name!r} is not one of the variants {', '.join(spec.variants)}")
+    if len(set(names)) >= len(spec.variants):
+        raise ValueError("control: names every variant, so there is nothing to compare with it")
+
+
+def _check_versions(spec: ExperimentSpec) -> None:
+    for name, variant in spec.variants.items():
+        if spec.model and variant.version is None:
+            raise ValueError(f"variants.{name} needs a version of model {spec.model!r}, such as '@challenger'")
+        if not spec.model and variant.version is not None:
+            raise ValueError(f"variants.{name}.version is {variant.version!r} but no `model` is named")
+
+
+def _check_calendar(spec: ExperimentSpec) -> None:
+    phases, test = spec.phases, spec.phases.test
+    if isinstance(phases.shadow, ShadowPhase) and spec.logs.shadow is None:
+        raise ValueError("phases.shadow needs logs.shadow, or skip it: shadow: {skip: <reason>}")
+    if isinstance(phases.aa, AaPhase):
+        if isinstance(phases.shadow, Skipped) and phases.aa.start is None:
+            raise ValueError("phases.aa.start is missing; without a shadow phase nothing says when A/A begins")
+        if phases.aa.enroll_days and phases.aa.enroll_days > phases.aa.days:
+            raise ValueError(
+                f"phases.aa.enroll_days is {phases.aa.enroll_days}, more than its {phases.aa.days} days"
+            )
+    elif isinstance(phases.shadow, Skipped) and test.start is None:
+        raise ValueError("phases.test.start is missing; without shadow and A/A nothing says when it begins")
+    if test.enroll_days and test.enroll_days > test.days:
+        raise ValueError(f"phases.test.enroll_days is {test.enroll_days}, more than its {test.days} days")
+    if spec.enroll_days < 1:
+        raise ValueError(
+            f"phases.test.days is {test.days}, but the longest window is {longest_window(spec)} days: "
+            "nobody could be observed to the end"
+        )
+    if spec.enroll_days + longest_window(spec) > test.days and test.immature != "allowed":
+        raise ValueError(
+            f"enroll_days {spec.enroll_days} + longest window {longest_window(spec)} > days {test.days}: "
+            "late units would be left out; raise days, or say `immature: allowed` in phases.test"
+        )
+    if (spec.enroll_days % 7 or test.days < 14) and test.why is None:
+        raise ValueError(
+            f"phases.test enrols for {spec.enroll_days} days of {test.days}; less than 14 days, or not whole "
+            "weeks, mixes weekdays unevenly: change it, or give the reason in phases.test.why"
+        )
+
+
+def _check_primary(spec: ExperimentSpec) -> None:
+    name, primary = spec.primary_name, spec.primary
+    if spec.analysis.preset == "do_no_harm":
+        if primary.margin is None:
+            raise ValueError(f"preset do_no_harm rules out a loss, so metrics.{name} needs a margin")
+    elif primary.mde is None:
+        raise ValueError(f"metrics.{name} is primary and needs an mde, such as mde: {{relative: 0.02}}")
+    if isinstance(primary, RatioMetric | QuantileMetric) and primary.why is None:
+        raise ValueError(
+            f"metrics.{name} is a {primary.kind}; conditioned on behaviour after exposure it is no causal "
+            "claim, so as primary it needs the reason in `why`"
+        )
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON Schema of the experiment file, for editors."""
+    schema = ExperimentSpec.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "abflow experiment"
+    return schema

@@ -1,0 +1,129 @@
+"""Reading an experiment file, and saying precisely what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from abflow.errors import SpecError
+from abflow.spec.calendar import calendar_of
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.support import not_yet
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
+_Path = tuple[str | int, ...]
+
+
+def load_experiment(path: Path) -> ExperimentSpec:
+    """Read one experiment file.
+
+    Raises:
+        SpecError: The file cannot be read, is not YAML, or does not describe an experiment.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    spec = parse_experiment(text, source=str(path))
+    if path.stem != spec.experiment:
+        raise SpecError(
+            f"{path}: experiment is {spec.experiment!r}, but the file is named {path.name!r}; "
+            f"rename it to {spec.experiment}.yaml, so that nobody can have two files of one name"
+        )
+    return spec
+
+
+def parse_experiment(text: str, *, source: str = "experiment") -> ExperimentSpec:
+    """Turn the text of an experiment file into a spec; see `load_experiment`."""
+    raw, lines = _read_yaml(text, source)
+    try:
+        spec = ExperimentSpec.model_validate(raw)
+        calendar_of(spec)
+    except ValidationError as error:
+        problems = [_explain(problem, lines, source) for problem in error.errors()]
+        raise SpecError("\n".join(problems)) from error
+    except ValueError as error:
+        raise SpecError(f"{source}: {error}") from error
+    missing = not_yet(spec)
+    if missing:
+        raise SpecError("\n".join(_place(source, lines, field) + f"{note}" for field, note in missing))
+    return spec
+
+
+def _read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[_Path, int]]:
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(node, yaml.MappingNode):
+        raise SpecError(f"{source}: an experiment file is a mapping that begins with `experiment: <name>`")
+    lines: dict[_Path, int] = {}
+    _walk(node, (), lines, source)
+    loader = _Loader("")
+    try:
+        return loader.construct_document(node), lines
+    except (yaml.YAMLError, ValueError) as error:
+        raise SpecError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
+    finally:
+        loader.dispose()
+
+
+def _walk(node: yaml.Node, path: _Path, lines: dict[_Path, int], source: str) -> None:
+    """Note the line of every field, and refuse what YAML would let pass in silence."""
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                raise SpecError(
+                    f"{source}:{line}: the name {key.value!r} is not text in YAML; put it in quotes"
+                )
+            if (*path, key.value) in lines:
+                raise SpecError(f"{source}:{line}: {key.value!r} stands twice; keep one of them")
+            _walk(value, (*path, key.value), lines, source)
+            lines[*path, key.value] = line
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _walk(item, (*path, index), lines, source)
+
+
+def _explain(problem: Any, lines: dict[_Path, int], source: str) -> str:
+    location: _Path = tuple(problem["loc"])
+    where = _place(source, lines, location, absent=problem["type"] == "missing")
+    match problem["type"]:
+        case "extra_forbidden":
+            field = str(location[-1])
+            close = difflib.get_close_matches(field, _field_names(ExperimentSpec), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "; see `abflow schema` for the fields there are"
+            return f"{where}there is no such field{hint}"
+        case "missing":
+            return f"{where}is missing"
+        case "value_error":
+            return f"{where}{problem['ctx']['error']}"
+        case _:
+            given = problem["input"]
+            shown = "" if isinstance(given, dict | list) else f", given {given!r}"
+            return f"{where}{problem['msg'][0].lower()}{problem['msg'][1:]}{shown}"
+
+
+def _place(source: str, lines: dict[_Path, int], location: _Path, *, absent: bool = False) -> str:
+    """The file, the line of the deepest part that the file has, and the field."""
+    known: _Path = ()
+    for part in location:  # pydantic also names the chosen model of a union, which the file does not have
+        if (*known, part) in lines:
+            known = (*known, part)
+    field = ".".join(str(part) for part in ((*known, location[-1]) if absent else known))
+    return f"{source}:{lines.get(known, 1)}: {field + ': ' if field else ''}"
+
+
+def _field_names(model: type[BaseModel]) -> list[str]:
+    """Every field name that can stand anywhere in the file."""
+    from abflow.spec.experiment import json_schema  # noqa: PLC0415  only an error needs the schema
+
+    schema = json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return sorted({name for part in parts for name in part.get("properties", {})})

@@ -1,0 +1,189 @@
+"""What an experiment measures: one model per kind of metric."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+Reason = Annotated[str, Field(min_length=3, max_length=1000)]
+DAY_MICROSECONDS = 86_400_000_000
+
+
+class Role(StrEnum):
+    """What a metric's answer is used for."""
+
+    PRIMARY = "primary"
+    GUARDRAIL = "guardrail"
+    SECONDARY = "secondary"
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    INCREASE = "increase"
+    DECREASE = "decrease"
+
+
+class SpecModel(BaseModel):
+    """A frozen piece of the experiment file that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_enum_values=False)
+
+
+class Amount(SpecModel):
+    """A size of effect: relative to the control's value, or in the metric's own unit."""
+
+    relative: float | None = None
+    absolute: float | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Amount:
+        if (self.relative is None) == (self.absolute is None):
+            raise ValueError("give exactly one of relative and absolute, for example {relative: 0.02}")
+        return self
+
+    @property
+    def signed(self) -> float:
+        """The number as written in the file."""
+        return self.relative if self.relative is not None else self.absolute or 0.0
+
+    @property
+    def size(self) -> float:
+        """The number without its sign."""
+        return abs(self.signed)
+
+    def in_units_of(self, baseline: float) -> float:
+        """The absolute size, for a control whose mean is `baseline`."""
+        return self.size * abs(baseline) if self.relative is not None else self.size
+
+    def __str__(self) -> str:
+        if self.relative is not None:
+            return f"{100 * self.relative:+g} %"
+        return f"{self.absolute:+g}"
+
+
+class MetricBase(SpecModel):
+    """What every metric has, whatever its kind."""
+
+    role: Role
+    direction: Direction = Direction.INCREASE
+    window_days: Annotated[int, Field(ge=1, le=365)] | None = Field(
+        default=None, description="Outcomes count from a unit's first exposure for this many times 24 hours."
+    )
+    mde: Amount | None = Field(default=None, description="The smallest effect worth detecting.")
+    margin: Amount | None = Field(default=None, description="The loss a guardrail allows.")
+    practical: Amount | None = Field(default=None, description="The smallest gain that matters; default 0.")
+    sized: bool = Field(default=True, description="Whether the sizing gate must find room for this metric.")
+    unclear: Literal["hold", "warn"] = Field(
+        default="hold", description="What an unclear guardrail does to a win."
+    )
+    why: Reason | None = None
+
+    @property
+    def sign(self) -> int:
+        """+1 where more is better, -1 where less is better."""
+        return 1 if self.direction is Direction.INCREASE else -1
+
+    @model_validator(mode="after")
+    def _sizes_point_the_right_way(self) -> MetricBase:
+        for name, amount, good in (
+            ("mde", self.mde, self.sign),
+            ("practical", self.practical, self.sign),
+            ("margin", self.margin, -self.sign),
+        ):
+            if amount is None:
+                continue
+            if amount.signed * good < 0 or (amount.signed == 0 and name != "practical"):
+                wanted = "positive" if good > 0 else "negative"
+                raise ValueError(
+                    f"{name} {amount} contradicts direction: {self.direction.value}; "
+                    f"a {name} must be {wanted} here"
+                )
+        if self.role is Role.GUARDRAIL and self.margin is None:
+            raise ValueError("a guardrail needs a margin, the loss it allows: margin: {relative: -0.02}")
+        if not self.sized and self.why is None:
+            raise ValueError("sized: false leaves this guardrail out of the sizing; say why in `why`")
+        return self
+
+
+class ProportionMetric(MetricBase):
+    """Share of units with at least one event."""
+
+    kind: Literal["proportion"]
+    event: Text
+
+
+class CountMetric(MetricBase):
+    """Events per unit."""
+
+    kind: Literal["count"]
+    event: Text
+
+
+class MeanMetric(MetricBase):
+    """Sum of a value over a unit's events, averaged over units."""
+
+    kind: Literal["mean"]
+    event: Text
+    value: Text = Field(description="Column of the outcome log that holds the number.")
+    cap: float | str | None = Field(default=None, description="A value, or a percentile over units: p99.9.")
+    over: Literal["all", "positive"] = Field(default="all", description="Units a percentile cap looks at.")
+
+    @field_validator("cap")
+    @classmethod
+    def _cap_is_a_value_or_percentile(cls, cap: float | str | None) -> float | str | None:
+        if isinstance(cap, str):
+            match = re.fullmatch(r"p(\d{1,2}(?:\.\d+)?)", cap)
+            if not match or not 0 < float(match[1]) < 100:
+                raise ValueError(f"cap {cap!r} is neither a number nor a percentile such as p99.9")
+        elif cap is not None and cap <= 0:
+            raise ValueError(f"cap {cap:g} would remove every positive value; give a positive number")
+        return cap
+
+    @property
+    def cap_quantile(self) -> float | None:
+        """The percentile cap as a share, or None."""
+        return float(self.cap[1:]) / 100 if isinstance(self.cap, str) else None
+
+    @property
+    def cap_value(self) -> float | None:
+        """The fixed cap, or None."""
+        return None if isinstance(self.cap, str) else self.cap
+
+
+class RatioMetric(MetricBase):
+    """Sum of one event over the sum of another, the unit as cluster."""
+
+    kind: Literal["ratio"]
+    numerator: Text
+    denominator: Text = Field(description="An event type, or `exposures`.")
+
+
+class QuantileMetric(MetricBase):
+    """A quantile of rows, the unit as cluster."""
+
+    kind: Literal["quantile"]
+    source: Literal["exposures", "outcomes"] = "exposures"
+    event: Text | None = None
+    value: Text
+    q: Annotated[float, Field(gt=0, lt=1)]
+
+
+Metric = Annotated[
+    ProportionMetric | CountMetric | MeanMetric | RatioMetric | QuantileMetric, Field(discriminator="kind")
+]
+
+
+def events_of(metric: Metric) -> tuple[str, ...]:
+    """Event types of the outcome log that a metric reads."""
+    match metric:
+        case ProportionMetric() | CountMetric() | MeanMetric():
+            return (metric.event,)
+        case RatioMetric():
+            return tuple(e for e in (metric.numerator, metric.denominator) if e != "exposures")
+        case QuantileMetric():
+            return (metric.event,) if metric.event else ()
