@@ -1,0 +1,1 @@
+"""The question meets the numbers: populations become readouts, readouts become verdicts; all of it pure."""

@@ -1,0 +1,146 @@
+"""Every day of A/A and test: the unit-day partition, and whether the experiment is healthy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import date
+
+from abflow.analysis.blueprint import Blueprint, Frozen
+from abflow.analysis.gates import Check, Status
+from abflow.analysis.population import Population
+from abflow.analysis.validity import Answered, daily_checks, served_version
+from abflow.analysis.wording import count
+from abflow.engine.population import cohorts
+from abflow.engine.unit_day import UnitDay
+from abflow.errors import GateStopped, LifecycleError
+from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.guards import current_blueprint, require_frozen, require_gates
+from abflow.spec.calendar import Period, Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How the experiment does at the end of one day; it holds no outcome of any variant.
+
+    Attributes:
+        units: Units so far by variant, by first exposure in the phase.
+        new_units: Units that entered on this day.
+        partition: What was read on this day, and what was left out.
+    """
+
+    day: date
+    phase: Phase
+    number: int
+    units: dict[str, int]
+    new_units: int
+    crossed: int
+    too_late: int
+    partition: UnitDay
+    checks: tuple[Check, ...]
+
+
+def aggregate_day(bench: Bench, day: date) -> str:
+    """Turn one day's logs into its unit-day partition."""
+    current_blueprint(bench)
+    _require_earlier_gates(bench, day)
+    made = bench.unit_day(day)
+    return (
+        f"{count(made.exposures)} exposures of {count(made.units)} units on {day} "
+        f"({count(made.repeated_requests)} repeated, {count(made.other_experiments)} of other experiments), "
+        f"{count(sum(made.events.values()))} outcomes ({count(made.repeated_events)} repeated)."
+    )
+
+
+def check_health(bench: Bench, day: date) -> str:
+    """Check the sample ratio, contamination, assignment and volume of the phase so far.
+
+    Raises:
+        GateStopped: The test has become invalid. In the A/A phase its own gate says so, at its end.
+    """
+    blueprint = current_blueprint(bench)
+    _require_earlier_gates(bench, day)
+    period = bench.calendar.period_of(day)
+    if period is None or period.phase is Phase.SHADOW:
+        raise LifecycleError(f"{day} is neither an A/A nor a test day of {bench.spec.experiment}")
+    manifests, partitions = bench.partitions(period, day)
+    population = cohorts(bench.spec, period, partitions, threads=bench.settings.threads)
+    checks = (
+        *daily_checks(bench.spec, population),
+        served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
+        *_volume(bench, period, day, population),
+    )
+    health = Health(
+        day=day,
+        phase=period.phase,
+        number=period.number_of(day),
+        units=population.units(),
+        new_units=sum(population.units(lambda cohort: cohort.day == day).values()),
+        crossed=population.crossed,
+        too_late=population.too_late,
+        partition=manifests[-1],
+        checks=checks,
+    )
+    if bench.tracking:
+        step = (day - bench.calendar.first).days + 1
+        bench.tracking.health(day, step, _metrics(health))
+    bench.store.save(f"health/date={day}", health)
+    failed = [check for check in checks if check.status is Status.FAIL]
+    if failed and period.phase is Phase.TEST:
+        raise GateStopped(
+            f"{bench.spec.experiment} is invalid on day {health.number} (rule V1). Do not read its result: "
+            f"{' '.join(check.sentence for check in failed)} Nothing is promoted. Mend the cause, then run this day "
+            "again (in Airflow: clear the tasks of the day); or give the experiment up with `abflow stop`."
+        )
+    told = " ".join(check.sentence for check in checks if check.status is not Status.NOT_CHECKED)
+    return f"Day {health.number} of the {period.phase} phase, {count(population.enrolled)} units. {told}"
+
+
+def answered_by(manifests: list[UnitDay]) -> tuple[Answered, ...]:
+    """Who answered, over several days."""
+    return tuple(Answered(**asdict(served)) for manifest in manifests for served in manifest.served)
+
+
+def expected_versions(blueprint: Blueprint, period: Period) -> dict[str, str | None]:
+    """The version that should answer for each variant; during A/A everybody gets the control's."""
+    if period.phase is Phase.AA:
+        return dict.fromkeys(blueprint.versions, blueprint.versions[blueprint.control])
+    return blueprint.versions
+
+
+def _require_earlier_gates(bench: Bench, day: date) -> None:
+    """The gates of earlier days must be open; those of this day are judged after its data are in."""
+    require_gates(bench, through=date.fromordinal(day.toordinal() - 1))
+    if bench.store.find("frozen", Frozen):
+        require_frozen(bench)
+
+
+def _volume(bench: Bench, period: Period, day: date, population: Population) -> tuple[Check, ...]:
+    """Are there half as many units as planned, once two days are over?"""
+    frozen = bench.store.find("frozen", Frozen)
+    number = period.number_of(day)
+    if frozen is None or period.phase is not Phase.TEST or number < 2 or not frozen.expected_units:
+        return ()
+    planned = frozen.expected_units * min(number, period.enroll_days) / period.enroll_days
+    share = population.enrolled / planned
+    sentence = f"{count(population.enrolled)} units by day {number}, about {count(planned)} were planned."
+    status = Status.WARN if share < 0.5 else Status.PASS
+    return (Check(name="volume", status=status, sentence=sentence, numbers={"share": share}),)
+
+
+def _metrics(health: Health) -> dict[str, float]:
+    """The day's health as MLflow metrics; variants are numbered, because their names are free text."""
+    found: dict[str, float] = {
+        "units": float(sum(health.units.values())),
+        "new_units": float(health.new_units),
+        "crossed_units": float(health.crossed),
+        "exposures": float(health.partition.exposures),
+        "repeated_requests": float(health.partition.repeated_requests),
+        "failed_checks": float(sum(check.status is Status.FAIL for check in health.checks)),
+        "warnings": float(sum(check.status is Status.WARN for check in health.checks)),
+    }
+    for check in health.checks:
+        for name, value in check.numbers.items():
+            if math.isfinite(value):
+                found[f"{check.name.replace(' ', '_')}.{name}"] = value
+    return found

@@ -1,0 +1,200 @@
+"""The end of the test: read it once, judge it by the table, and plan what follows."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime
+
+from abflow.analysis.blueprint import Blueprint
+from abflow.analysis.compare import compare
+from abflow.analysis.gates import Check, Gate, GateStatus, Status
+from abflow.analysis.population import Contamination
+from abflow.analysis.readout import Readout
+from abflow.analysis.validity import horizon_checks, served_version
+from abflow.analysis.verdict import Decision, Verdict, decide
+from abflow.analysis.wording import effect, interval
+from abflow.engine.population import measure
+from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.daily import Health, answered_by, expected_versions
+from abflow.lifecycle.guards import (
+    current_blueprint,
+    require_frozen,
+    require_gates,
+    require_health,
+    require_horizon,
+)
+from abflow.registry.plan import PREVIOUS, PromotionPlan, plan_promotion
+from abflow.spec.calendar import Step
+from abflow.stats.result import Estimate
+from abflow.store.files import to_json
+
+OTHER: dict[Contamination, Contamination] = {"exclude": "keep_first", "keep_first": "exclude"}
+
+
+def analyze(bench: Bench, day: date) -> str:
+    """Compare the variants at the horizon."""
+    require_horizon(bench, day)
+    blueprint = current_blueprint(bench)
+    require_gates(bench, through=day)
+    frozen = require_frozen(bench)
+    period = bench.calendar.test
+    days = period.days_through(day)
+    require_health(bench, days)
+    for each in days:  # a day whose logs were restated since is built again before it is judged
+        bench.unit_day(each)
+    manifests, partitions = bench.partitions(period, day)
+    population = measure(bench.spec, period, partitions, memory_limit=bench.settings.memory_limit)
+    policy = bench.spec.analysis.contamination
+    readout = Readout(
+        experiment=bench.spec.experiment,
+        spec_sha256=frozen.spec_sha256,
+        inputs=hashlib.sha256("".join(m.inputs for m in manifests).encode()).hexdigest(),
+        cut_off=period.end,
+        units=population.units(),
+        too_late=population.too_late,
+        crossed=population.crossed,
+        contamination=policy,
+        checks=(
+            *horizon_checks(bench.spec, population, days=period.enroll_days),
+            served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
+        ),
+        comparisons=compare(bench.spec, population, contamination=policy),
+        beside=compare(bench.spec, population, contamination=OTHER[policy]),
+    )
+    if bench.tracking:
+        bench.tracking.evidence("readout.json", to_json(readout))
+    bench.store.save("readout", readout)
+    told = [
+        f"{c.metric}, {c.arm}: {_effect(bench, c.metric, c.effect)}, {c.word or 'unavailable'}"
+        for c in readout.comparisons
+    ]
+    return f"{sum(readout.units.values())} units at the cut-off {readout.cut_off}. {'; '.join(told)}."
+
+
+def judge(bench: Bench, day: date, *, now: datetime) -> str:
+    """Turn the readout into a verdict, and a win into a plan for the registry."""
+    require_horizon(bench, day)
+    blueprint = current_blueprint(bench)
+    gates = require_gates(bench, through=day)
+    require_frozen(bench)
+    readout = bench.store.get("readout", Readout, step=f"{Step.ANALYZE} on {day}")
+    verdict = decide(
+        bench.spec,
+        readout,
+        readout_sha256=sha256_of(readout),
+        versions=blueprint.versions,
+        champion_moved=_champion_moved(bench, blueprint),
+        daily=_failed_on_earlier_days(bench, day),
+        continued={
+            gate.gate: gate.continued or gate.reason for gate in gates if gate.status is not GateStatus.PASS
+        },
+    )
+    plan = _plan(bench, verdict, readout)
+    if bench.tracking:
+        bench.tracking.evidence("verdict.json", to_json(verdict))
+    bench.store.save("verdict", verdict)
+    if plan:
+        bench.store.save("plan", plan)
+    else:
+        bench.store.forget("plan")
+    with bench.ledger.lock():
+        bench.ledger.record_once(
+            "verdict",
+            bench.spec.experiment,
+            {
+                "verdict_sha256": sha256_of(verdict),
+                "decision": verdict.decision.value,
+                "rule": verdict.rule,
+                "sentence": verdict.sentence,
+                "spec_sha256": verdict.spec_sha256,
+                "readout_sha256": verdict.readout,
+                "continued": verdict.continued,
+            },
+            at=now,
+            same="verdict_sha256",
+        )
+    return f"Verdict: {verdict.decision} (rule {verdict.rule}). {verdict.sentence}"
+
+
+def sha256_of(value: object) -> str:
+    """Hash of a value as the store writes it."""
+    return hashlib.sha256(to_json(value).encode()).hexdigest()
+
+
+def _champion_moved(bench: Bench, blueprint: Blueprint) -> Check | None:
+    """V1: the champion was changed by others while the test ran."""
+    registry, spec = bench.registry, bench.spec
+    if registry is None or spec.model is None:
+        return None
+    now = registry.aliases(spec.model).get(spec.promotion.alias)
+    plan = bench.store.find("plan", PromotionPlan)
+    ours = plan.promotes if plan and (bench.store.folder / "receipt.json").exists() else None
+    alias = f"{spec.model}@{spec.promotion.alias}"
+    if now in (blueprint.champion, ours):
+        return Check(
+            name="champion", status=Status.PASS, sentence=f"{alias} was not changed by others during the test."
+        )
+    return Check(
+        name="champion",
+        status=Status.FAIL,
+        sentence=f"{alias} was version {blueprint.champion or 'none'} when the experiment began and is "
+        f"{now or 'none'} now, so the control is not what serves any more.",
+    )
+
+
+def _failed_on_earlier_days(bench: Bench, day: date) -> list[Check]:
+    failed = []
+    for each in bench.calendar.test.days_through(day):
+        health = bench.store.get(f"health/date={each}", Health, step=f"{Step.CHECK_HEALTH} on {each}")
+        failed += [check for check in health.checks if check.status is Status.FAIL]
+    return failed
+
+
+def _plan(bench: Bench, verdict: Verdict, readout: Readout) -> PromotionPlan | None:
+    """What a win would change; a plan that was made for this very verdict stays."""
+    spec, registry = bench.spec, bench.registry
+    if verdict.decision is not Decision.PROMOTE or registry is None or spec.model is None:
+        return None
+    if verdict.winner is None or verdict.version is None:
+        raise TypeError(f"a promotion of {verdict.winner!r} needs a version")  # a bug: the spec demands versions
+    known = bench.store.find("plan", PromotionPlan)
+    evidence = sha256_of(verdict)
+    if known and known.evidence == evidence and (bench.store.folder / "receipt.json").exists():
+        return known
+    aliases = registry.aliases(spec.model)
+    primary = readout.of(spec.primary_name, verdict.winner)
+    tags = {
+        "abflow.experiment": spec.experiment,
+        "abflow.verdict": f"{verdict.decision} ({verdict.rule})",
+        "abflow.metric": spec.primary_name,
+        "abflow.spec_sha256": verdict.spec_sha256,
+        "abflow.verdict_sha256": evidence,
+    }
+    if isinstance(primary.effect, Estimate):
+        found, metric = primary.effect, spec.primary
+        tags["abflow.effect"] = effect(metric, found.value)
+        tags["abflow.interval"] = f"{interval(metric, found.lower, found.upper)} ({100 * found.confidence:g} %)"
+    return plan_promotion(
+        experiment=spec.experiment,
+        model=spec.model,
+        alias=spec.promotion.alias,
+        champion=aliases.get(spec.promotion.alias),
+        previous=aliases.get(PREVIOUS + spec.promotion.alias),
+        winner=verdict.version,
+        stages=spec.promotion.stages,
+        evidence=evidence,
+        tags=tags,
+    )
+
+
+def _effect(bench: Bench, metric: str, found: object) -> str:
+    if not isinstance(found, Estimate):
+        return "could not be computed"
+    described = bench.spec.metrics[metric]
+    return f"{effect(described, found.value)} ({interval(described, found.lower, found.upper)})"
+
+
+def gates_so_far(bench: Bench) -> tuple[Gate, ...]:
+    """Every gate that has an answer, whatever it is."""
+    found = (bench.store.find(f"gates/{name}", Gate) for name in ("shadow", "aa", "sizing"))
+    return tuple(gate for gate in found if gate)

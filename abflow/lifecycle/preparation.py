@@ -1,0 +1,104 @@
+"""The two gates before the test: does the machinery tell the truth, and can the test answer its question?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+from abflow.analysis.aa import aa_checks
+from abflow.analysis.blueprint import Frozen
+from abflow.analysis.gates import Gate, GateStatus, judge, skipped
+from abflow.analysis.population import Population
+from abflow.analysis.sizing import size_test
+from abflow.analysis.validity import horizon_checks, served_version
+from abflow.engine.population import measure
+from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.daily import answered_by, expected_versions
+from abflow.lifecycle.guards import current_blueprint, keep_gate, require_gates, require_health, require_open
+from abflow.spec.calendar import GateName, Step
+from abflow.spec.experiment import Skipped
+
+
+def aa_check(bench: Bench, day: date) -> str:
+    """Judge the A/A phase at its end.
+
+    Raises:
+        GateStopped: The gate does not open.
+    """
+    blueprint = current_blueprint(bench)
+    require_gates(bench, through=day - timedelta(days=1))
+    phase, period = bench.spec.phases.aa, bench.calendar.aa
+    if isinstance(phase, Skipped) or period is None:
+        reason = phase.skip if isinstance(phase, Skipped) else ""
+        return keep_gate(bench, skipped(GateName.AA, reason, data_through=day))
+    days = period.days_through(day)
+    require_health(bench, days)
+    for each in days:  # a day whose logs were restated since is built again before it is judged
+        bench.unit_day(each)
+    manifests, partitions = bench.partitions(period, day)
+    population = measure(bench.spec, period, partitions, memory_limit=bench.settings.memory_limit)
+    checks = (
+        *horizon_checks(bench.spec, population, days=period.enroll_days),
+        served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
+        *aa_checks(bench.spec, population),
+    )
+    gate = judge(
+        GateName.AA,
+        checks,
+        data_through=day,
+        passed="Assignment, logging and metrics show no difference where there is none.",
+    )
+    bench.store.save("aa/population", population)
+    return keep_gate(bench, gate)
+
+
+def sample_size_gate(bench: Bench, day: date) -> str:
+    """Weigh the units that will come against those that the decision needs, and freeze the plan.
+
+    Raises:
+        GateStopped: The test is too small, and the file does not say `continue`.
+    """
+    current_blueprint(bench)
+    spec, calendar = bench.spec, bench.calendar
+    _require_gates_before(bench, GateName.SIZING, day)
+    if spec.sizing.skip:
+        _freeze(bench, needed=None, expected=0.0)
+        return keep_gate(bench, skipped(GateName.SIZING, spec.sizing.skip, data_through=day))
+    aa = None
+    if calendar.aa:
+        aa = bench.store.get("aa/population", Population, step=f"{Step.AA_CHECK} on {calendar.aa.last}")
+    sizing = size_test(spec, aa, calendar.aa, days=calendar.test.days)
+    gate = judge(
+        GateName.SIZING,
+        sizing.checks,
+        data_through=day,
+        passed=" ".join(check.sentence for check in sizing.checks[:1]),
+    )
+    if gate.status is GateStatus.INSUFFICIENT:
+        gate = replace(gate, continued=spec.sizing.continue_reason)
+    if gate.opens:
+        _freeze(bench, needed=sizing.needed, expected=sizing.expected)
+    return keep_gate(bench, gate)
+
+
+def _require_gates_before(bench: Bench, gate: GateName, day: date) -> None:
+    for name in GateName:
+        if name is gate:
+            return
+        step = f"the {name} gate's step on {bench.calendar.gate_day(name)}"
+        if bench.calendar.gate_day(name) <= day:
+            require_open(bench, bench.store.get(f"gates/{name}", Gate, step=step))
+
+
+def _freeze(bench: Bench, *, needed: int | None, expected: float) -> None:
+    """From here on the file may not change: nobody has seen an outcome of the test yet."""
+    bench.store.save(
+        "frozen",
+        Frozen(
+            spec_sha256=bench.spec.sha256,
+            spec=bench.spec.model_dump(mode="json", by_alias=True),
+            test_start=bench.calendar.test.start,
+            needed_units=needed,
+            expected_units=expected,
+        ),
+    )

@@ -1,0 +1,216 @@
+"""Who serves from now on: the approval, the promotion, the way back, and giving up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from abflow.analysis.verdict import Decision, Verdict
+from abflow.errors import EvidenceMissing, LifecycleError, RegistryError
+from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.guards import Stopped, require_horizon
+from abflow.lifecycle.horizon import sha256_of
+from abflow.registry.ledger import Ledger
+from abflow.registry.mlflow_registry import MlflowRegistry
+from abflow.registry.plan import PREVIOUS, MoveAlias, PromotionPlan, SetTag, describe
+from abflow.spec.calendar import Step
+
+RECEIPT = "receipt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a person said to one plan; an answer to another plan does not count."""
+
+    plan_sha256: str
+    answer: Literal["approve", "reject"]
+    by: str
+    reason: str
+    at: datetime
+    timed_out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was changed in the registry, and the ledger entry that says so."""
+
+    experiment: str
+    plan_sha256: str
+    promoted: str
+    replaced: str | None
+    changes: tuple[str, ...]
+    ledger_sha256: str
+    at: datetime
+
+
+def open_plan(bench: Bench, day: date) -> PromotionPlan | None:
+    """The plan that the verdict asks for, or None when the verdict promotes nothing.
+
+    Raises:
+        EvidenceMissing: There is no verdict, or the plan was made for another one.
+    """
+    require_horizon(bench, day)
+    verdict = bench.store.get("verdict", Verdict, step=f"{Step.DECIDE} on {day}")
+    if verdict.decision is not Decision.PROMOTE:
+        return None
+    plan = bench.store.get("plan", PromotionPlan, step=f"{Step.DECIDE} on {day}")
+    if plan.evidence != sha256_of(verdict):
+        raise EvidenceMissing(f"{bench.spec.experiment}: the plan was made for another verdict; run decide again")
+    return plan
+
+
+def question(plan: PromotionPlan, verdict: str) -> str:
+    """What an approver is asked: the verdict, and every change in a line."""
+    return "\n".join([verdict, "", *(f"- {describe(change)}" for change in plan.changes)])
+
+
+def record_approval(
+    bench: Bench,
+    *,
+    answer: Literal["approve", "reject"],
+    by: str,
+    reason: str,
+    at: datetime,
+    timed_out: bool = False,
+) -> Approval:
+    """Keep what a person said to the plan as it is now.
+
+    Raises:
+        LifecycleError: An approval has no reason.
+    """
+    plan = bench.store.get("plan", PromotionPlan, step=Step.DECIDE)
+    if answer == "approve" and len(reason.strip()) < 3:
+        raise LifecycleError(
+            f"{bench.spec.experiment}: an approval needs a reason that others can read later; answer again with one"
+        )
+    approval = Approval(
+        plan_sha256=plan.sha256, answer=answer, by=by, reason=reason.strip(), at=at, timed_out=timed_out
+    )
+    with bench.ledger.lock():
+        facts = {
+            "plan_sha256": plan.sha256,
+            "answer": answer,
+            "by": by,
+            "reason": approval.reason,
+            "timed_out": timed_out,
+        }
+        bench.ledger.append("approval", bench.spec.experiment, facts, at=at)
+    bench.store.save("approval", approval)
+    return approval
+
+
+def approval_of(bench: Bench, plan: PromotionPlan) -> Approval | None:
+    """The answer to this very plan, or None."""
+    approval = bench.store.find("approval", Approval)
+    return approval if approval and approval.plan_sha256 == plan.sha256 else None
+
+
+def promote(bench: Bench, day: date, *, now: datetime, dry_run: bool = False) -> str:
+    """Apply the plan to the registry; a second time changes nothing.
+
+    Args:
+        bench: The experiment.
+        day: The horizon.
+        now: The time that goes into ledger and receipt.
+        dry_run: Say what would be changed, and change nothing.
+
+    Raises:
+        EvidenceMissing: There is no verdict, no plan, or no approval of this plan.
+        RegistryMoved: The registry is no longer what the plan assumed.
+    """
+    plan = open_plan(bench, day)
+    if plan is None:
+        return "The verdict promotes nothing; the registry is left alone."
+    registry = bench.registry
+    if registry is None:
+        raise LifecycleError(f"{bench.spec.experiment} names no model, so there is nothing to promote")
+    _require_approval(bench, plan)
+    if dry_run:
+        return "Dry run, nothing was changed. Would do: " + "; ".join(map(describe, plan.changes)) + "."
+    with bench.ledger.lock():
+        done = bench.store.find(RECEIPT, Receipt)
+        if done and done.plan_sha256 == plan.sha256:
+            return f"Version {plan.promotes} was promoted on {done.at:%Y-%m-%d}; nothing was changed again."
+        changes = registry.apply(plan)
+        entry = bench.ledger.record_once(
+            "promoted",
+            bench.spec.experiment,
+            {
+                "plan_sha256": plan.sha256,
+                "verdict_sha256": plan.evidence,
+                "model": plan.model,
+                "alias": plan.alias,
+                "from": plan.assumes,
+                "to": plan.promotes,
+                "changes": [describe(change) for change in plan.changes],
+            },
+            at=now,
+            same="plan_sha256",
+        )
+        registry.tag(plan.model, plan.promotes, "abflow.ledger_sha256", entry.sha256)
+        receipt = Receipt(
+            experiment=bench.spec.experiment,
+            plan_sha256=plan.sha256,
+            promoted=plan.promotes,
+            replaced=plan.assumes if plan.assumes != plan.promotes else None,
+            changes=tuple(describe(change) for change in plan.changes),
+            ledger_sha256=entry.sha256,
+            at=now,
+        )
+        bench.store.save(RECEIPT, receipt)
+    moved = [line for line in changes if "@" in line]
+    return f"Promoted version {plan.promotes} of {plan.model}. " + "; ".join(moved or ("It was so already",)) + "."
+
+
+def rollback(
+    registry: MlflowRegistry, ledger: Ledger, model: str, *, alias: str, reason: str, now: datetime
+) -> str:
+    """Give the alias back to the version that held it before.
+
+    The previous alias is removed, so that a second rollback cannot bring the withdrawn version back.
+
+    Raises:
+        RegistryError: There is no version to go back to.
+    """
+    with ledger.lock():
+        aliases = registry.aliases(model)
+        serving, before = aliases.get(alias), aliases.get(PREVIOUS + alias)
+        if before is None:
+            raise RegistryError(
+                f"model {model!r} has no alias @{PREVIOUS + alias}, so there is nothing to go back to; "
+                f"set @{alias} in MLflow by hand"
+            )
+        changes = (
+            *((SetTag(model=model, version=serving, key="abflow.rolled_back", value=reason),) if serving else ()),
+            MoveAlias(model=model, alias=alias, from_version=serving, to_version=before),
+            MoveAlias(model=model, alias=PREVIOUS + alias, from_version=before, to_version=None),
+        )
+        registry.do(changes)
+        facts = {"alias": alias, "from": serving, "to": before, "reason": reason}
+        ledger.append("rolled_back", model, facts, at=now)
+    return f"{model}@{alias}: {serving or 'none'} -> {before}. It was: {reason}"
+
+
+def stop(bench: Bench, *, reason: str, now: datetime) -> str:
+    """Give the experiment up: every waiting and later day is skipped."""
+    with bench.ledger.lock():
+        bench.store.save("stopped", Stopped(reason=reason))
+        bench.ledger.append("stopped", bench.spec.experiment, {"reason": reason}, at=now)
+    return f"{bench.spec.experiment} is stopped: {reason}. In Airflow, clear the failed task once: the rest is skipped."
+
+
+def _require_approval(bench: Bench, plan: PromotionPlan) -> None:
+    if bench.spec.promotion.approval == "none":
+        return
+    approval = approval_of(bench, plan)
+    how = f"abflow approve {bench.spec.experiment} --reason ..., or the task {Step.APPROVE} in Airflow"
+    if approval is None:
+        raise EvidenceMissing(
+            f"{bench.spec.experiment}: nobody has approved this plan ({plan.sha256[:12]}); {how}. Marking the task as "
+            "successful approves nothing"
+        )
+    if approval.answer == "reject":
+        raise EvidenceMissing(
+            f"{bench.spec.experiment}: {approval.by} rejected this plan: {approval.reason or 'no reason given'}"
+        )
