@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abflow.analysis.compare import difference
 from abflow.analysis.gates import Check, Status
 from abflow.analysis.population import Population
-from abflow.analysis.compare import difference
 from abflow.analysis.wording import count, effect, p_value
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Role
@@ -57,9 +57,7 @@ def _differences(spec: ExperimentSpec, population: Population) -> list[Check]:
     for ((name, arm), estimate), p in zip(found.items(), adjusted, strict=True):
         status = Status.FAIL if p < FAIL else Status.WARN if p < WARN else Status.PASS
         words = "differs although both got the same" if status is Status.FAIL else "shows no difference"
-        sentence = (
-            f"{name} {words}: {arm} {effect(spec.metrics[name], estimate.value)} (adjusted p {p_value(p)})."
-        )
+        sentence = f"{name} {words}: {arm} {effect(spec.metrics[name], estimate.value)} (adjusted p {p_value(p)})."
         numbers = {"p_value": estimate.p_value, "adjusted_p_value": p, "effect": estimate.value}
         checks.append(Check(name=f"A/A difference of {name}, {arm}", status=status, sentence=sentence, numbers=numbers))
     return checks + unavailable

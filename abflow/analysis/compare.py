@@ -21,9 +21,7 @@ POWERED_SLACK = 1.1  # a test that misses its planned precision by a tenth is st
 LARGEST_UNIT_MOVES = 0.5  # standard errors of the effect; beyond, one unit carries too much of it
 
 
-def compare(
-    spec: ExperimentSpec, population: Population, *, contamination: Contamination
-) -> tuple[Comparison, ...]:
+def compare(spec: ExperimentSpec, population: Population, *, contamination: Contamination) -> tuple[Comparison, ...]:
     """Every metric in every treatment against control, with the word that it has earned.
 
     Args:
@@ -31,11 +29,7 @@ def compare(
         population: The mature units at the cut-off.
         contamination: What to do with units seen in two variants.
     """
-    raw = [
-        _estimate(spec, population, name, arm, contamination)
-        for name in spec.metrics
-        for arm in spec.treatments
-    ]
+    raw = [_estimate(spec, population, name, arm, contamination) for name in spec.metrics for arm in spec.treatments]
     adjusted = _adjust(spec, raw)
     return tuple(_judge(spec, comparison, population, adjusted) for comparison in adjusted)
 
@@ -46,9 +40,7 @@ def difference(
     """One metric in one arm minus control, or why it cannot be computed."""
     control = population.of(name, spec.control_name, contamination)
     treatment = population.of(name, arm, contamination)
-    return _difference(
-        spec.metrics[name], population, control, treatment, confidence=1 - spec.analysis.alpha
-    )
+    return _difference(spec.metrics[name], population, control, treatment, confidence=1 - spec.analysis.alpha)
 
 
 def _difference(
@@ -265,7 +257,7 @@ def _precision(spec: ExperimentSpec, mde: float, se: float, comparison: Comparis
     )
 
 
-def _with_largest_unit(  # noqa: PLR0913  the comparison and everything it was made of
+def _with_largest_unit(
     spec: ExperimentSpec,
     comparison: Comparison,
     found: Estimate,

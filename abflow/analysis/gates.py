@@ -88,9 +88,7 @@ def judge(gate: GateName, checks: Iterable[Check], *, data_through: date, passed
         if found:
             reason = " ".join(check.sentence for check in found)
             return Gate(gate=gate, status=answer, reason=reason, data_through=data_through, checks=listed)
-    return Gate(
-        gate=gate, status=GateStatus.PASS, reason=passed, data_through=data_through, checks=listed
-    )
+    return Gate(gate=gate, status=GateStatus.PASS, reason=passed, data_through=data_through, checks=listed)
 
 
 def skipped(gate: GateName, reason: str, *, data_through: date) -> Gate:

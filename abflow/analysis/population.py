@@ -82,8 +82,7 @@ class Population:
             (
                 measured
                 for measured in self.measured
-                if (measured.metric, measured.variant, measured.contamination)
-                == (metric, variant, contamination)
+                if (measured.metric, measured.variant, measured.contamination) == (metric, variant, contamination)
             ),
             None,
         )

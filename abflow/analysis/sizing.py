@@ -78,7 +78,9 @@ def size_test(spec: ExperimentSpec, aa: Population | None, aa_period: Period | N
         return Sizing(checks=(check,), needed=None, expected=expected)
     rows = [_row(spec, question, source, needed, split, expected) for question, source in questions]
     return Sizing(
-        checks=(_answer(spec, asked[0], needed, split, expected), *rows), needed=needed.total, expected=expected
+        checks=(_answer(spec, asked[0], needed, split, expected), *rows),
+        needed=needed.total,
+        expected=expected,
     )
 
 
@@ -111,9 +113,7 @@ def expected_units(
     return total
 
 
-def _questions(
-    spec: ExperimentSpec, aa: Population | None
-) -> tuple[list[tuple[PowerQuestion, str]], list[Check]]:
+def _questions(spec: ExperimentSpec, aa: Population | None) -> tuple[list[tuple[PowerQuestion, str]], list[Check]]:
     """The primary first, then every guardrail that is sized; or what is missing for them."""
     questions: list[tuple[PowerQuestion, str]] = []
     missing: list[Check] = []
@@ -152,9 +152,7 @@ def _measurement(spec: ExperimentSpec, name: str, aa: Population | None) -> Meas
     moments, non_zero = _pooled(spec, name, aa)
     if moments.n >= MIN_UNITS and non_zero >= MIN_NON_ZERO:
         source = f"{wording.count(moments.n)} mature A/A units"
-        return Measurement(
-            mean=moments.mean, sd=None if proportion else math.sqrt(moments.variance), source=source
-        )
+        return Measurement(mean=moments.mean, sd=None if proportion else math.sqrt(moments.variance), source=source)
     baseline = spec.sizing.baseline
     if metric.role is Role.PRIMARY and baseline and (proportion or baseline.sd):
         return Measurement(
@@ -197,9 +195,7 @@ def _way_out(spec: ExperimentSpec, name: str, aa: Population | None, units: int,
     return f"An A/A phase that enrols {factor:.1f} times as many units would do, or {declare}."
 
 
-def _hardest_arm(
-    spec: ExperimentSpec, questions: list[PowerQuestion]
-) -> tuple[Split, DecisionSize | Unavailable]:
+def _hardest_arm(spec: ExperimentSpec, questions: list[PowerQuestion]) -> tuple[Split, DecisionSize | Unavailable]:
     shares = bucket_shares(spec)
     sizes = []
     for arm in spec.treatments:
@@ -211,9 +207,7 @@ def _hardest_arm(
     return max(sizes, key=lambda size: size[1].total)
 
 
-def _answer(
-    spec: ExperimentSpec, primary: PowerQuestion, needed: DecisionSize, split: Split, expected: float
-) -> Check:
+def _answer(spec: ExperimentSpec, primary: PowerQuestion, needed: DecisionSize, split: Split, expected: float) -> Check:
     enough = expected >= needed.total
     metric = spec.metrics[primary.name]
     change = wording.size(metric, abs(primary.absolute_size))
@@ -245,7 +239,7 @@ def _answer(
     )
 
 
-def _row(  # noqa: PLR0913  one line of the sizing table
+def _row(
     spec: ExperimentSpec,
     question: PowerQuestion,
     source: str,

@@ -128,9 +128,7 @@ def split_over_time(spec: ExperimentSpec, population: Population, *, days: int) 
             statistic += sum((counts[v] - total * share) ** 2 / (total * share) for v, share in shares.items())
             dof += len(shares) - 1
     if dof == 0:
-        return Check(
-            name=name, status=Status.NOT_CHECKED, sentence="The split over time: no day has enough units."
-        )
+        return Check(name=name, status=Status.NOT_CHECKED, sentence="The split over time: no day has enough units.")
     together = chi_square_sf(statistic, dof)
     numbers = {"p_value": together, "smallest_daily_p_value": smallest}
     if smallest < SRM_FAIL / days or together < SRM_FAIL:
@@ -187,9 +185,7 @@ def misassignment(population: Population) -> tuple[Check, ...]:
     return (Check(name=name, status=status, sentence=f"{counted}.", numbers={"share": share}),)
 
 
-def served_version(
-    spec: ExperimentSpec, answered: tuple[Answered, ...], expected: Mapping[str, str | None]
-) -> Check:
+def served_version(spec: ExperimentSpec, answered: tuple[Answered, ...], expected: Mapping[str, str | None]) -> Check:
     """Did the version answer that the variant stands for? Marked fallbacks are counted apart.
 
     Args:

@@ -139,9 +139,7 @@ class Case:
     @property
     def open_guardrail(self) -> Comparison | None:
         """The first guardrail that is unclear or unavailable."""
-        return next(
-            (g for g in self.guardrails if g.word is not Word.SAFE and not self.passes_unclear(g)), None
-        )
+        return next((g for g in self.guardrails if g.word is not Word.SAFE and not self.passes_unclear(g)), None)
 
     @property
     def harmed_guardrail(self) -> Comparison | None:
@@ -222,10 +220,8 @@ def _judge_arm(spec: ExperimentSpec, readout: Readout, arm: str) -> ArmVerdict:
             readout.of(name, arm) for name, metric in spec.metrics.items() if metric.role is Role.GUARDRAIL
         ),
     )
-    if ARM_RULES[0].holds(case):  # the rules below A1 read an effect that is not there
-        held = [ARM_RULES[0]]
-    else:
-        held = [rule for rule in ARM_RULES[1:] if rule.holds(case)]
+    unavailable, *rules = ARM_RULES  # the rules below the first read an effect that must be there
+    held = [unavailable] if unavailable.holds(case) else [rule for rule in rules if rule.holds(case)]
     first, *others = held
     return ArmVerdict(
         arm=arm,
@@ -244,9 +240,7 @@ def _experiment(spec: ExperimentSpec, readout: Readout, arms: tuple[ArmVerdict, 
     if winners:
         best = max(winners, key=lambda arm: _gain(spec, readout.of(spec.primary_name, arm)))
         rivals = " ".join(
-            f"It is not shown to be better than {other}; its estimate is larger."
-            for other in winners
-            if other != best
+            f"It is not shown to be better than {other}; its estimate is larger." for other in winners if other != best
         )
         return Decision.PROMOTE, "E1", f"{told} {rivals}".strip(), best
     if all(arm.answer is ArmAnswer.REJECTED for arm in arms):
@@ -420,9 +414,7 @@ ARM_RULES = (
         answer=_always(ArmAnswer.UNDECIDED),
         sentence=_hangs,
     ),
-    ArmRule(
-        code="A5", holds=_small_test, answer=_always(ArmAnswer.UNDECIDED), sentence=_leans
-    ),
+    ArmRule(code="A5", holds=_small_test, answer=_always(ArmAnswer.UNDECIDED), sentence=_leans),
     ArmRule(code="A6", holds=_below_practical, answer=_practical_answer, sentence=_practical_sentence),
     ArmRule(
         code="A7",

@@ -20,15 +20,10 @@ class Measure:
 
 def measures_of(spec: ExperimentSpec) -> tuple[Measure, ...]:
     """Every measure that the metrics need, sorted; an event whose column is read is not read again to count it."""
-    columns = {
-        (metric.event, metric.value) for metric in spec.metrics.values() if isinstance(metric, MeanMetric)
-    }
+    columns = {(metric.event, metric.value) for metric in spec.metrics.values() if isinstance(metric, MeanMetric)}
     with_column = {event for event, _ in columns}
     counted = {
-        (event, NOTHING)
-        for metric in spec.metrics.values()
-        for event in events_of(metric)
-        if event not in with_column
+        (event, NOTHING) for metric in spec.metrics.values() for event in events_of(metric) if event not in with_column
     }
     return tuple(sorted(Measure(event, column) for event, column in columns | counted))
 

@@ -30,7 +30,9 @@ class Partition:
     events: Path
 
 
-def cohorts(spec: ExperimentSpec, period: Period, partitions: list[Partition], *, threads: int | None = None) -> Population:
+def cohorts(
+    spec: ExperimentSpec, period: Period, partitions: list[Partition], *, threads: int | None = None
+) -> Population:
     """Who entered the phase so far, without looking at what anybody did.
 
     Args:

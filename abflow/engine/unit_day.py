@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.resources import files
@@ -66,7 +65,7 @@ def inputs_of(spec: ExperimentSpec, exposures: DayLog, outcomes: DayLog) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
-def build_unit_day(  # noqa: PLR0913  the two logs of one day, and where the result goes
+def build_unit_day(
     spec: ExperimentSpec,
     exposures: DayLog,
     outcomes: DayLog,
@@ -223,5 +222,3 @@ def _write(db: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> int:
     row = db.execute(query).fetchone()
     return int(row[0]) if row else 0
-
-

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from abflow.engine.population import Partition
-from abflow.engine.unit_day import UnitDay, build_unit_day, inputs_of
 from abflow.errors import DataError, EvidenceMissing, SettingsError
 from abflow.logs.layout import DayLog, day_log
 from abflow.registry.ledger import Ledger
@@ -19,6 +18,10 @@ from abflow.spec.calendar import Calendar, Period, Step, calendar_of
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.loading import load_experiment
 from abflow.store.experiment_store import ExperimentStore
+
+if TYPE_CHECKING:
+    from abflow.engine.population import Partition
+    from abflow.engine.unit_day import UnitDay
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Bench:
         Raises:
             DataError: The day's logs are missing, empty or broken; the partition stays as it was.
         """
+        from abflow.engine.unit_day import UnitDay, build_unit_day, inputs_of
+
         exposures, outcomes = self.log("exposures", day), self.log("outcomes", day)
         known = self.store.find(_manifest(day), UnitDay)
         if known and known.inputs == inputs_of(self.spec, exposures, outcomes) and self._has_files(known):
@@ -107,6 +112,8 @@ class Bench:
         Raises:
             EvidenceMissing: It was not.
         """
+        from abflow.engine.unit_day import UnitDay
+
         return self.store.get(_manifest(day), UnitDay, step=f"{Step.AGGREGATE_DAY} on {day}")
 
     def partitions(self, period: Period, through: date) -> tuple[list[UnitDay], list[Partition]]:
@@ -115,6 +122,8 @@ class Bench:
         return manifests, [self._files(manifest) for manifest in manifests]
 
     def _files(self, manifest: UnitDay) -> Partition:
+        from abflow.engine.population import Partition
+
         folder = self.store.partition_folder(manifest.day)
         partition = Partition(units=folder / manifest.units_file, events=folder / manifest.events_file)
         for file in (partition.units, partition.events):

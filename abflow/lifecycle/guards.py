@@ -8,7 +8,14 @@ from typing import Any
 
 from abflow.analysis.blueprint import Blueprint, Frozen
 from abflow.analysis.gates import Gate, GateStatus
-from abflow.errors import EvidenceMissing, ExperimentStopped, GateStopped, LifecycleError, RegistryMoved, SpecFrozen
+from abflow.errors import (
+    EvidenceMissing,
+    ExperimentStopped,
+    GateStopped,
+    LifecycleError,
+    RegistryMoved,
+    SpecFrozen,
+)
 from abflow.lifecycle.bench import Bench
 from abflow.spec.assignment import bucket_shares
 from abflow.spec.calendar import GATE_STEP, GateName

@@ -85,9 +85,7 @@ def judge(bench: Bench, day: date, *, now: datetime) -> str:
         versions=blueprint.versions,
         champion_moved=_champion_moved(bench, blueprint),
         daily=_failed_on_earlier_days(bench, day),
-        continued={
-            gate.gate: gate.continued or gate.reason for gate in gates if gate.status is not GateStatus.PASS
-        },
+        continued={gate.gate: gate.continued or gate.reason for gate in gates if gate.status is not GateStatus.PASS},
     )
     plan = _plan(bench, verdict, readout)
     if bench.tracking:
@@ -132,7 +130,9 @@ def _champion_moved(bench: Bench, blueprint: Blueprint) -> Check | None:
     alias = f"{spec.model}@{spec.promotion.alias}"
     if now in (blueprint.champion, ours):
         return Check(
-            name="champion", status=Status.PASS, sentence=f"{alias} was not changed by others during the test."
+            name="champion",
+            status=Status.PASS,
+            sentence=f"{alias} was not changed by others during the test.",
         )
     return Check(
         name="champion",

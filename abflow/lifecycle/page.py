@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from abflow.analysis.blueprint import Blueprint
+from abflow.analysis.gates import Gate
 from abflow.analysis.readout import Readout
 from abflow.analysis.verdict import Decision, Verdict
 from abflow.lifecycle.bench import Bench
@@ -10,23 +13,40 @@ from abflow.lifecycle.horizon import gates_so_far
 from abflow.lifecycle.promotion import Receipt, approval_of
 from abflow.registry.plan import PromotionPlan, describe
 from abflow.report.scorecard import render_scorecard
+from abflow.report.text import summary_lines
 
 SCORECARD = "scorecard.html"
 
 
 def write_scorecard(bench: Bench) -> None:
     """Write the scorecard to the store and to the MLflow run."""
-    html = render_scorecard(
-        bench.spec,
-        gates=gates_so_far(bench),
-        readout=bench.store.find("readout", Readout),
-        verdict=bench.store.find("verdict", Verdict),
-        blueprint=bench.store.find("blueprint", Blueprint),
-        registry=registry_lines(bench),
-    )
+    html = render_scorecard(bench.spec, **_evidence(bench))
     if bench.tracking:
         bench.tracking.evidence(SCORECARD, html)
     bench.store.save_text(SCORECARD, html)
+
+
+def summary(bench: Bench) -> list[str]:
+    """The scorecard in a few lines, for a terminal."""
+    return summary_lines(bench.spec, **_evidence(bench))
+
+
+class _Evidence(TypedDict):
+    gates: tuple[Gate, ...]
+    readout: Readout | None
+    verdict: Verdict | None
+    blueprint: Blueprint | None
+    registry: tuple[str, ...]
+
+
+def _evidence(bench: Bench) -> _Evidence:
+    return {
+        "gates": gates_so_far(bench),
+        "readout": bench.store.find("readout", Readout),
+        "verdict": bench.store.find("verdict", Verdict),
+        "blueprint": bench.store.find("blueprint", Blueprint),
+        "registry": registry_lines(bench),
+    }
 
 
 def registry_lines(bench: Bench) -> tuple[str, ...]:

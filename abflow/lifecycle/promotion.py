@@ -60,9 +60,19 @@ def open_plan(bench: Bench, day: date) -> PromotionPlan | None:
     return plan
 
 
-def question(plan: PromotionPlan, verdict: str) -> str:
-    """What an approver is asked: the verdict, and every change in a line."""
-    return "\n".join([verdict, "", *(f"- {describe(change)}" for change in plan.changes)])
+def ask(bench: Bench, day: date) -> str | None:
+    """What an approver is asked, or None when there is nothing to approve; an earlier answer is void from here on."""
+    plan = open_plan(bench, day)
+    if plan is None:
+        return None
+    bench.store.forget("approval")
+    return question(bench, plan)
+
+
+def question(bench: Bench, plan: PromotionPlan) -> str:
+    """The verdict, and every change in a line."""
+    verdict = bench.store.get("verdict", Verdict, step=Step.DECIDE)
+    return "\n".join([verdict.sentence, "", *(f"- {describe(change)}" for change in plan.changes)])
 
 
 def record_approval(
@@ -163,9 +173,14 @@ def promote(bench: Bench, day: date, *, now: datetime, dry_run: bool = False) ->
     return f"Promoted version {plan.promotes} of {plan.model}. " + "; ".join(moved or ("It was so already",)) + "."
 
 
-def rollback(
-    registry: MlflowRegistry, ledger: Ledger, model: str, *, alias: str, reason: str, now: datetime
-) -> str:
+def finish(bench: Bench) -> None:
+    """Close the experiment's MLflow run with its verdict."""
+    if bench.tracking:
+        verdict = bench.store.get("verdict", Verdict, step=Step.DECIDE)
+        bench.tracking.finish({"verdict": verdict.decision.value, "rule": verdict.rule})
+
+
+def rollback(registry: MlflowRegistry, ledger: Ledger, model: str, *, alias: str, reason: str, now: datetime) -> str:
     """Give the alias back to the version that held it before.
 
     The previous alias is removed, so that a second rollback cannot bring the withdrawn version back.

@@ -15,6 +15,7 @@ from abflow.validation.expectations import check_shadow_log
 from abflow.validation.judge import judge_shadow
 from abflow.validation.log_report import LogReport, require_contract
 from abflow.validation.shadow import shadow_counts
+from abflow.validation.shadow_check import ShadowCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +72,9 @@ def _judge_day(bench: Bench, day: date) -> ShadowDay:
     return judged
 
 
-def _check(found: object) -> Check:
-    name, status = found.name, found.status  # type: ignore[attr-defined]
-    sentence, numbers = found.sentence, found.numbers  # type: ignore[attr-defined]
-    return Check(name=name, status=Status(status), sentence=sentence, numbers=dict(numbers))
+def _check(found: ShadowCheck) -> Check:
+    sentence = found.sentence[0].upper() + found.sentence[1:] + ("" if found.sentence.endswith("?") else ".")
+    return Check(name=found.name, status=Status(found.status), sentence=sentence, numbers=dict(found.numbers))
 
 
 def _name(day: date) -> str:

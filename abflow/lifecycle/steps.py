@@ -1,4 +1,7 @@
-"""Every step by its name, as Airflow, the command line and the tests call it."""
+"""Every step by its name, as Airflow, the command line and the tests call it.
+
+A step's modules are imported when it is done: choosing the steps of a day needs neither DuckDB nor scipy.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
-from abflow.analysis.verdict import Verdict
 from abflow.errors import LifecycleError
-from abflow.lifecycle import daily, horizon, preparation, promotion, shadow
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.guards import require_running
-from abflow.lifecycle.page import write_scorecard
 from abflow.spec.calendar import Step, steps_due
 
 Clock = Callable[[], datetime]
@@ -57,9 +57,7 @@ def due(bench: Bench, day: date) -> tuple[Step, ...]:
     return steps_due(bench.spec, day)
 
 
-def run_step(
-    bench: Bench, step: Step, day: date, *, dry_run: bool = False, clock: Clock = utc_now
-) -> Outcome:
+def run_step(bench: Bench, step: Step, day: date, *, dry_run: bool = False, clock: Clock = utc_now) -> Outcome:
     """Do one step of one day.
 
     Args:
@@ -74,28 +72,46 @@ def run_step(
     """
     if step not in due(bench, day):
         raise LifecycleError(f"{bench.spec.experiment}: {step} is not due on {day}")
-    ended = Ended.DONE
     match step:
         case Step.VALIDATE_SHADOW_LOG:
-            sentence = shadow.validate_shadow_log(bench, day)
+            from abflow.lifecycle.shadow import validate_shadow_log
+
+            return _done(step, day, validate_shadow_log(bench, day))
         case Step.AGGREGATE_DAY:
-            sentence = daily.aggregate_day(bench, day)
+            from abflow.lifecycle.daily import aggregate_day
+
+            return _done(step, day, aggregate_day(bench, day))
         case Step.CHECK_HEALTH:
-            sentence = daily.check_health(bench, day)
+            from abflow.lifecycle.daily import check_health
+
+            return _done(step, day, check_health(bench, day))
         case Step.AA_CHECK:
-            sentence = preparation.aa_check(bench, day)
+            from abflow.lifecycle.preparation import aa_check
+
+            return _done(step, day, aa_check(bench, day))
         case Step.SAMPLE_SIZE_GATE:
-            sentence = preparation.sample_size_gate(bench, day)
+            from abflow.lifecycle.preparation import sample_size_gate
+
+            return _done(step, day, sample_size_gate(bench, day))
         case Step.ANALYZE:
-            sentence = horizon.analyze(bench, day)
+            from abflow.lifecycle.horizon import analyze
+
+            return _done(step, day, analyze(bench, day))
         case Step.DECIDE:
-            sentence = horizon.judge(bench, day, now=clock())
+            from abflow.lifecycle.horizon import judge
+            from abflow.lifecycle.page import write_scorecard
+
+            sentence = judge(bench, day, now=clock())
             write_scorecard(bench)
+            return _done(step, day, sentence)
         case Step.APPROVE:
-            ended, sentence = _approve(bench, day)
+            return _approve(bench, day)
         case Step.PROMOTE:
-            ended, sentence = _promote(bench, day, dry_run=dry_run, clock=clock)
-    return Outcome(step=step, day=day, ended=ended, sentence=sentence)
+            return _promote(bench, day, dry_run=dry_run, clock=clock)
+
+
+def _done(step: Step, day: date, sentence: str) -> Outcome:
+    return Outcome(step=step, day=day, ended=Ended.DONE, sentence=sentence)
 
 
 def run_through(bench: Bench, last: date | None = None, *, clock: Clock = utc_now) -> Iterator[Outcome]:
@@ -111,25 +127,40 @@ def run_through(bench: Bench, last: date | None = None, *, clock: Clock = utc_no
         day = date.fromordinal(day.toordinal() + 1)
 
 
-def _approve(bench: Bench, day: date) -> tuple[Ended, str]:
+def note_manual_run(bench: Bench, day: date, *, run_id: str, reason: str | None, dry_run: bool) -> None:
+    """Write into the ledger that somebody ran a day by hand, and why."""
+    facts = {"run_id": run_id, "day": day.isoformat(), "reason": reason or "", "dry_run": dry_run}
+    with bench.ledger.lock():
+        bench.ledger.record_once("manual_run", bench.spec.experiment, facts, at=utc_now(), same="run_id")
+
+
+def _approve(bench: Bench, day: date) -> Outcome:
+    from abflow.lifecycle import promotion
+
     plan = promotion.open_plan(bench, day)
     if plan is None:
-        return Ended.NOTHING_TO_DO, "The verdict promotes nothing; nobody is asked."
-    approval = promotion.approval_of(bench, plan)
-    if approval:
-        return Ended.DONE, f"{approval.by} answered: {approval.answer}. {approval.reason}"
-    verdict = bench.store.get("verdict", Verdict, step=Step.DECIDE)
-    asked = promotion.question(plan, verdict.sentence)
-    return Ended.WAITS, (
-        f"Waiting for an approval.\n{asked}\nAnswer with: abflow approve {bench.spec.experiment} --reason '...'"
-    )
+        ended, sentence = Ended.NOTHING_TO_DO, "The verdict promotes nothing; nobody is asked."
+    elif approval := promotion.approval_of(bench, plan):
+        ended, sentence = Ended.DONE, f"{approval.by} answered: {approval.answer}. {approval.reason}"
+    else:
+        ended, sentence = (
+            Ended.WAITS,
+            (
+                f"Waiting for an approval.\n{promotion.question(bench, plan)}\n"
+                f"Answer with: abflow approve {bench.spec.experiment} --reason '...'"
+            ),
+        )
+    return Outcome(step=Step.APPROVE, day=day, ended=ended, sentence=sentence)
 
 
-def _promote(bench: Bench, day: date, *, dry_run: bool, clock: Clock) -> tuple[Ended, str]:
-    plan = promotion.open_plan(bench, day)
-    sentence = promotion.promote(bench, day, now=clock(), dry_run=dry_run)
-    write_scorecard(bench)
-    if bench.tracking and not dry_run:
-        verdict = bench.store.get("verdict", Verdict, step=Step.DECIDE)
-        bench.tracking.finish({"verdict": verdict.decision.value, "rule": verdict.rule})
-    return (Ended.DONE if plan else Ended.NOTHING_TO_DO), sentence
+def _promote(bench: Bench, day: date, *, dry_run: bool, clock: Clock) -> Outcome:
+    from abflow.lifecycle.page import write_scorecard
+    from abflow.lifecycle.promotion import finish, open_plan, promote
+
+    plan = open_plan(bench, day)
+    sentence = promote(bench, day, now=clock(), dry_run=dry_run)
+    if not dry_run:
+        write_scorecard(bench)
+        finish(bench)
+    ended = Ended.DONE if plan else Ended.NOTHING_TO_DO
+    return Outcome(step=Step.PROMOTE, day=day, ended=ended, sentence=sentence)

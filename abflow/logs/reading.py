@@ -126,8 +126,7 @@ def _relation(log: DayLog) -> str:
             )
         case LogFormat.CSV:
             return (
-                f"read_csv({files}, header = true, all_varchar = true, union_by_name = true, "
-                "hive_partitioning = false)"
+                f"read_csv({files}, header = true, all_varchar = true, union_by_name = true, hive_partitioning = false)"
             )
 
 

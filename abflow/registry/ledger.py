@@ -66,7 +66,7 @@ class Ledger:
         """
         entries = self.entries()
         before = entries[-1].sha256 if entries else GENESIS
-        body = {
+        body: dict[str, Any] = {
             "number": len(entries) + 1,
             "at": at.isoformat(),
             "kind": kind,
@@ -82,9 +82,7 @@ class Ledger:
             os.fsync(stream.fileno())
         return entry
 
-    def record_once(
-        self, kind: str, experiment: str, facts: Mapping[str, Any], *, at: datetime, same: str
-    ) -> Entry:
+    def record_once(self, kind: str, experiment: str, facts: Mapping[str, Any], *, at: datetime, same: str) -> Entry:
         """Add a decision unless it is the last of its kind already; the caller holds the lock.
 
         Args:

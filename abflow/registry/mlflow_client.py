@@ -56,5 +56,11 @@ def mlflow_errors(tracking_uri: str, doing: str) -> Iterator[None]:
 
 
 def _is_unreachable(text: str) -> bool:
-    signs = ("Max retries exceeded", "Connection refused", "ConnectionError", "failed with exception", "timed out")
+    signs = (
+        "Max retries exceeded",
+        "Connection refused",
+        "ConnectionError",
+        "failed with exception",
+        "timed out",
+    )
     return any(sign in text for sign in signs)

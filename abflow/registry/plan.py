@@ -96,9 +96,7 @@ def plan_promotion(  # noqa: PLR0913  every part of what is decided
         SetTag(model=model, version=winner, key=key, value=value) for key, value in sorted(tags.items())
     ]
     if champion is not None and champion != winner:
-        changes.append(
-            MoveAlias(model=model, alias=PREVIOUS + alias, from_version=previous, to_version=champion)
-        )
+        changes.append(MoveAlias(model=model, alias=PREVIOUS + alias, from_version=previous, to_version=champion))
     if stages:
         if champion is not None and champion != winner:
             changes.append(SetStage(model=model, version=champion, stage="Archived"))

@@ -69,9 +69,7 @@ class MlflowTracking:
         )
         if found:
             return str(found[0].info.run_id)
-        run = self._client.create_run(
-            experiment_id, run_name=self.experiment, tags={EXPERIMENT_TAG: self.experiment}
-        )
+        run = self._client.create_run(experiment_id, run_name=self.experiment, tags={EXPERIMENT_TAG: self.experiment})
         return str(run.info.run_id)
 
     def _mlflow_experiment_id(self) -> str:

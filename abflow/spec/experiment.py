@@ -237,9 +237,7 @@ def _check_calendar(spec: ExperimentSpec) -> None:
         if isinstance(phases.shadow, Skipped) and phases.aa.start is None:
             raise ValueError("phases.aa.start is missing; without a shadow phase nothing says when A/A begins")
         if phases.aa.enroll_days and phases.aa.enroll_days > phases.aa.days:
-            raise ValueError(
-                f"phases.aa.enroll_days is {phases.aa.enroll_days}, more than its {phases.aa.days} days"
-            )
+            raise ValueError(f"phases.aa.enroll_days is {phases.aa.enroll_days}, more than its {phases.aa.days} days")
     elif isinstance(phases.shadow, Skipped) and test.start is None:
         raise ValueError("phases.test.start is missing; without shadow and A/A nothing says when it begins")
     if test.enroll_days and test.enroll_days > test.days:

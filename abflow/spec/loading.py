@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from abflow.errors import SpecError
 from abflow.spec.calendar import calendar_of
-from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.experiment import ExperimentSpec, json_schema
 from abflow.spec.support import not_yet
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
@@ -79,9 +79,7 @@ def _walk(node: yaml.Node, path: _Path, lines: dict[_Path, int], source: str) ->
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.tag != "tag:yaml.org,2002:str":
-                raise SpecError(
-                    f"{source}:{line}: the name {key.value!r} is not text in YAML; put it in quotes"
-                )
+                raise SpecError(f"{source}:{line}: the name {key.value!r} is not text in YAML; put it in quotes")
             if (*path, key.value) in lines:
                 raise SpecError(f"{source}:{line}: {key.value!r} stands twice; keep one of them")
             _walk(value, (*path, key.value), lines, source)
@@ -97,7 +95,7 @@ def _explain(problem: Any, lines: dict[_Path, int], source: str) -> str:
     match problem["type"]:
         case "extra_forbidden":
             field = str(location[-1])
-            close = difflib.get_close_matches(field, _field_names(ExperimentSpec), n=1)
+            close = difflib.get_close_matches(field, _field_names(), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else "; see `abflow schema` for the fields there are"
             return f"{where}there is no such field{hint}"
         case "missing":
@@ -120,10 +118,8 @@ def _place(source: str, lines: dict[_Path, int], location: _Path, *, absent: boo
     return f"{source}:{lines.get(known, 1)}: {field + ': ' if field else ''}"
 
 
-def _field_names(model: type[BaseModel]) -> list[str]:
+def _field_names() -> list[str]:
     """Every field name that can stand anywhere in the file."""
-    from abflow.spec.experiment import json_schema  # noqa: PLC0415  only an error needs the schema
-
     schema = json_schema()
     parts = [schema, *schema.get("$defs", {}).values()]
     return sorted({name for part in parts for name in part.get("properties", {})})

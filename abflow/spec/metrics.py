@@ -78,9 +78,7 @@ class MetricBase(SpecModel):
     margin: Amount | None = Field(default=None, description="The loss a guardrail allows.")
     practical: Amount | None = Field(default=None, description="The smallest gain that matters; default 0.")
     sized: bool = Field(default=True, description="Whether the sizing gate must find room for this metric.")
-    unclear: Literal["hold", "warn"] = Field(
-        default="hold", description="What an unclear guardrail does to a win."
-    )
+    unclear: Literal["hold", "warn"] = Field(default="hold", description="What an unclear guardrail does to a win.")
     why: Reason | None = None
 
     @property
@@ -100,8 +98,7 @@ class MetricBase(SpecModel):
             if amount.signed * good < 0 or (amount.signed == 0 and name != "practical"):
                 wanted = "positive" if good > 0 else "negative"
                 raise ValueError(
-                    f"{name} {amount} contradicts direction: {self.direction.value}; "
-                    f"a {name} must be {wanted} here"
+                    f"{name} {amount} contradicts direction: {self.direction.value}; a {name} must be {wanted} here"
                 )
         if self.role is Role.GUARDRAIL and self.margin is None:
             raise ValueError("a guardrail needs a margin, the loss it allows: margin: {relative: -0.02}")

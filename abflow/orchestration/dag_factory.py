@@ -1,0 +1,165 @@
+"""One DAG per experiment file, one run per day, one shape for all."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context
+from airflow.sdk.bases.operator import BaseOperator
+
+from abflow.errors import SpecError
+from abflow.orchestration.operators import ChooseSteps, LifecycleStep, PlanApproval
+from abflow.orchestration.placeholder import broken_dag
+from abflow.orchestration.runtime import project_settings
+from abflow.spec.calendar import Calendar, Step, calendar_of
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.loading import load_experiment
+
+PREFIX = "abflow__"
+# A held experiment lets later days wait; with no room for all of them the cleared day would wait for a place
+# that the waiting days occupy, for ever.
+SPARE_RUNS = 16
+RETRY = {"retries": 3, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True}
+
+
+def experiment_dags(dags_folder: Path) -> dict[str, DAG]:
+    """Every experiment as a DAG, by its id; inside a task only the task's own.
+
+    A file that cannot be read becomes a DAG that says why, and leaves the others alone.
+
+    Args:
+        dags_folder: The folder of the DAG file; the project's root is above it, unless ABFLOW_ROOT is set.
+    """
+    root = str(dags_folder.parent)
+    folder = project_settings(root).experiments_folder
+    wanted = get_parsing_context().dag_id
+    files = sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml"))
+    dags = {}
+    for file in files:
+        dag_id = dag_id_of(file)
+        if wanted in (None, dag_id):
+            dags[dag_id] = _dag_of(file, dag_id, root)
+    return dags
+
+
+def dag_id_of(file: Path) -> str:
+    """The DAG's id: the experiment's name is its file's."""
+    return PREFIX + re.sub(r"[^A-Za-z0-9_.-]", "_", file.stem)
+
+
+def build_dag(spec: ExperimentSpec, root: str) -> DAG:
+    """The DAG of one experiment; nothing of its shape depends on the file."""
+    calendar = calendar_of(spec)
+    with DAG(
+        dag_id=PREFIX + spec.experiment,
+        description=spec.hypothesis[:200],
+        doc_md=_page(spec, calendar),
+        schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+        start_date=datetime.combine(calendar.first, time(), tzinfo=UTC),
+        end_date=datetime.combine(calendar.last, time(), tzinfo=UTC),
+        catchup=True,
+        max_active_runs=(calendar.last - calendar.first).days + 1 + SPARE_RUNS,
+        tags={"abflow", spec.owner[:90], *({spec.model[:90]} if spec.model else ())},
+        params=_form(),
+        default_args=RETRY,
+    ) as dag:
+        today = ChooseSteps(
+            task_id="today",
+            experiment=spec.experiment,
+            root=root,
+            depends_on_past=True,
+            wait_for_downstream=True,
+        )
+        tasks: dict[Step, BaseOperator] = {step: _task(spec, step, root) for step in Step}
+        today >> list(tasks.values())
+        chain = [step for step in Step if step is not Step.VALIDATE_SHADOW_LOG]
+        for before, after in pairwise(chain):
+            tasks[before] >> tasks[after]
+        tasks[Step.VALIDATE_SHADOW_LOG] >> tasks[Step.AA_CHECK]
+    return dag
+
+
+def _dag_of(file: Path, dag_id: str, root: str) -> DAG:
+    try:
+        if file.suffix == ".yml":
+            raise SpecError(f"{file}: experiment files end in .yaml; rename it to {file.stem}.yaml")
+        return build_dag(load_experiment(file), root)
+    except SpecError as error:
+        return broken_dag(dag_id, str(error))
+
+
+def _task(spec: ExperimentSpec, step: Step, root: str) -> BaseOperator:
+    if step is not Step.APPROVE:
+        return LifecycleStep(
+            task_id=step.value,
+            experiment=spec.experiment,
+            root=root,
+            step=step.value,
+            trigger_rule="none_failed",
+            doc_md=QUESTIONS[step],
+        )
+    policy = spec.promotion
+    return PlanApproval(
+        task_id=step.value,
+        experiment=spec.experiment,
+        root=root,
+        trigger_rule="none_failed",
+        subject=f"Promote the winner of {spec.experiment} in the model registry?",
+        defaults="Reject",
+        response_timeout=timedelta(hours=policy.timeout_hours),
+        assigned_users=[{"id": name, "name": name} for name in policy.approvers] or None,
+        params={"reason": Param(None, type=["null", "string"], description="Needed to approve.")},
+        doc_md=QUESTIONS[step],
+        retries=0,
+    )
+
+
+QUESTIONS = {
+    Step.VALIDATE_SHADOW_LOG: "May real users meet the new version at all?",
+    Step.AGGREGATE_DAY: "The day's exposures and outcomes become one partition of units.",
+    Step.CHECK_HEALTH: "Is the experiment healthy: sample ratio, contamination, assignment, volume?",
+    Step.AA_CHECK: "Do assignment, logging and metrics tell the truth?",
+    Step.SAMPLE_SIZE_GATE: "Can this test answer its question in its time? The plan is frozen here.",
+    Step.ANALYZE: "What happened?",
+    Step.DECIDE: "What follows, and by which rule?",
+    Step.APPROVE: "Does a person agree?",
+    Step.PROMOTE: "Who serves from now on?",
+}
+
+
+def _form() -> dict[str, Param]:
+    """The fields of the trigger form; all of them may stay empty."""
+    return {
+        "experiment_day": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Experiment day",
+            description="The UTC day to work on. Empty: the start of the run's data interval.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Plan the promotion, leave the registry alone.",
+        ),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            title="Reason",
+            description="Why this run was triggered by hand; it goes into the ledger.",
+        ),
+    }
+
+
+def _page(spec: ExperimentSpec, calendar: Calendar) -> str:
+    rows = "\n".join(f"| {p.phase} | {p.start} | {p.last} | {p.days} |" for p in calendar.periods)
+    return (
+        f"**{spec.hypothesis}**\n\nOwner: {spec.owner}. Primary metric: {spec.primary_name}.\n\n"
+        f"| phase | first day | last day | days |\n|---|---|---|---|\n{rows}\n\n"
+        "A run works on the day *before* its run date, when that day is over. A failed gate holds all later days: "
+        "mend the cause, clear the gate's task, and they follow in order."
+    )

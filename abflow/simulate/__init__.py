@@ -1,0 +1,1 @@
+"""Realistic logs whose truth is known."""
