@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from abflow.analysis.population import Contamination, Measured, Population
@@ -41,6 +42,16 @@ def difference(
     control = population.of(name, spec.control_name, contamination)
     treatment = population.of(name, arm, contamination)
     return _difference(spec.metrics[name], population, control, treatment, confidence=1 - spec.analysis.alpha)
+
+
+def beats(spec: ExperimentSpec, arm: ArmSummary, others: Sequence[ArmSummary]) -> tuple[bool, ...]:
+    """Which of the other arms this one is shown to be ahead of on the primary; Holm over them, for ranking only."""
+    found = [_test(spec.primary, other.moments, arm.moments, confidence=1 - spec.analysis.alpha) for other in others]
+    adjusted = holm([1.0 if isinstance(estimate, Unavailable) else estimate.p_value for estimate in found])
+    return tuple(
+        isinstance(estimate, Estimate) and p < spec.analysis.alpha and estimate.value * spec.primary.sign > 0
+        for estimate, p in zip(found, adjusted, strict=True)
+    )
 
 
 def _difference(

@@ -10,6 +10,7 @@ from typing import Literal
 from abflow.analysis.gates import Check
 from abflow.analysis.population import Contamination
 from abflow.spec.metrics import Role
+from abflow.stats.moments import Moments
 from abflow.stats.result import Estimate, Unavailable
 
 
@@ -40,6 +41,12 @@ class ArmSummary:
     sd: float | None
     non_zero: int
     immature: int
+
+    @property
+    def moments(self) -> Moments:
+        """The same as moments, ready for another comparison."""
+        sd = self.sd or 0.0
+        return Moments(n=self.units, mean=self.mean, m2=sd * sd * max(self.units - 1, 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

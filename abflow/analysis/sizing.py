@@ -89,7 +89,7 @@ def expected_units(
 ) -> float | Check:
     """Units that will count in the test: the A/A curve of new units, continued with its last half's mean."""
     primary = spec.primary
-    enroll_days = min(spec.enroll_days, days - (primary.window_days or 0))
+    enroll_days = max(min(spec.enroll_days, days - (primary.window_days or 0)), 0)
     if aa is None or aa_period is None or not aa.cohorts:
         baseline = spec.sizing.baseline
         if baseline is None:
@@ -118,7 +118,7 @@ def _questions(spec: ExperimentSpec, aa: Population | None) -> tuple[list[tuple[
     questions: list[tuple[PowerQuestion, str]] = []
     missing: list[Check] = []
     for name, metric in sorted(spec.metrics.items(), key=lambda item: item[1].role is not Role.PRIMARY):
-        if metric.role is Role.SECONDARY or not metric.sized:
+        if metric.role is Role.SECONDARY or (metric.role is Role.GUARDRAIL and not metric.sized):
             continue
         measured = _measurement(spec, name, aa)
         if isinstance(measured, Check):

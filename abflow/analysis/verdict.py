@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from abflow.analysis import wording
+from abflow.analysis.compare import beats
 from abflow.analysis.gates import Check, Status
 from abflow.analysis.readout import Comparison, Margin, Readout, Word
 from abflow.spec.experiment import ExperimentSpec
@@ -139,7 +140,8 @@ class Case:
     @property
     def open_guardrail(self) -> Comparison | None:
         """The first guardrail that is unclear or unavailable."""
-        return next((g for g in self.guardrails if g.word is not Word.SAFE and not self.passes_unclear(g)), None)
+        closed = (Word.SAFE, Word.HARMED)
+        return next((g for g in self.guardrails if g.word not in closed and not self.passes_unclear(g)), None)
 
     @property
     def harmed_guardrail(self) -> Comparison | None:
@@ -239,8 +241,12 @@ def _experiment(spec: ExperimentSpec, readout: Readout, arms: tuple[ArmVerdict, 
     winners = [arm.arm for arm in arms if arm.answer is ArmAnswer.WINNER]
     if winners:
         best = max(winners, key=lambda arm: _gain(spec, readout.of(spec.primary_name, arm)))
+        others = [arm for arm in winners if arm != best]
+        first, *rest = (readout.of(spec.primary_name, arm).treatment for arm in (best, *others))
         rivals = " ".join(
-            f"It is not shown to be better than {other}; its estimate is larger." for other in winners if other != best
+            f"It is not shown to be better than {other}; its estimate is larger."
+            for other, beaten in zip(others, beats(spec, first, rest), strict=True)
+            if not beaten
         )
         return Decision.PROMOTE, "E1", f"{told} {rivals}".strip(), best
     if all(arm.answer is ArmAnswer.REJECTED for arm in arms):
@@ -289,21 +295,19 @@ def _hangs(case: Case) -> str:
 
 def _small_test(case: Case) -> bool:
     precision, p = case.primary.precision, case.primary.adjusted_p
-    return (
-        case.clear_signals
-        and case.better
-        and precision is not None
-        and not precision.powered
-        and (p is None or p >= 0.001)
-    )
+    powered = precision is not None and precision.powered
+    return case.clear_signals and case.better and not powered and (p is None or p >= 0.001)
 
 
 def _leans(case: Case) -> str:
     precision, p = case.primary.precision, case.primary.adjusted_p
-    if precision is None or p is None:
-        raise TypeError("the primary has no precision")  # a bug: the rule asks first
+    if p is None:
+        raise TypeError("the primary has no p-value")  # a bug: the rule asks first
+    lean = f"The data lean towards {case.arm} (p {wording.p_value(p)})"
+    if precision is None:
+        return f"{lean}, but the mde is relative to a control of 0, so no precision was ever planned."
     return (
-        f"The data lean towards {case.arm} (p {wording.p_value(p)}), but precision is "
+        f"{lean}, but precision is "
         f"{precision.percent_of_plan:.0f} % of the plan, and wins in small tests are often false or exaggerated. "
         f"About {wording.count(precision.more_units_per_arm)} more units per arm would reach it."
     )
@@ -330,14 +334,17 @@ def _wins(case: Case) -> str:
     smaller = ""
     if case.primary.mde and case.gain < case.primary.mde:
         smaller = f" It is smaller than the {wording.size(case.metric, case.primary.mde)} planned for."
-    unclear = [g.metric for g in case.guardrails if case.passes_unclear(g)]
-    guard = "every guardrail stays within its margin" if case.guardrails else "there are no guardrails"
-    if unclear:
-        guard = f"{', '.join(unclear)} stayed unclear, which the plan allows with a warning"
     return (
         f"{case.arm} is better than {case.spec.control_name} on {case.primary.metric}: {_shown(case)}; "
-        f"{guard}.{smaller}"
+        f"{_guarded(case)}.{smaller}"
     )
+
+
+def _guarded(case: Case) -> str:
+    unclear = [g.metric for g in case.guardrails if case.passes_unclear(g)]
+    if unclear:
+        return f"{', '.join(unclear)} stayed unclear, which the plan allows with a warning"
+    return "every guardrail stays within its margin" if case.guardrails else "there are no guardrails"
 
 
 def _not_worse(case: Case) -> str:
@@ -347,8 +354,7 @@ def _not_worse(case: Case) -> str:
     return (
         f"{case.arm} is not worse than {case.spec.control_name} on {case.primary.metric} by more than "
         f"{wording.size(case.metric, margin.margin)} (at worst "
-        f"{wording.effect(case.metric, case.metric.sign * margin.effect_lower)}), and every guardrail stays within "
-        "its margin."
+        f"{wording.effect(case.metric, case.metric.sign * margin.effect_lower)}); {_guarded(case)}."
     )
 
 
@@ -360,13 +366,15 @@ def _guardrail_open(case: Case) -> str:
         why = guardrail.margin.detail if isinstance(guardrail.margin, Unavailable) else "no bound"
         return f"{case.arm} holds up on {case.primary.metric}, but {guardrail.metric} could not be computed: {why}."
     metric, margin, analysis = case.spec.metrics[guardrail.metric], guardrail.margin, case.spec.analysis
-    reach = (normal_isf(analysis.alpha) + normal_isf(1 - analysis.power)) * margin.se
-    units = (guardrail.control.units + guardrail.treatment.units) / 2 * (reach / margin.margin) ** 2
+    settles = "The margin is relative to a control of 0, so no number of units would settle it."
+    if margin.margin:
+        reach = (normal_isf(analysis.alpha) + normal_isf(1 - analysis.power)) * margin.se
+        units = (guardrail.control.units + guardrail.treatment.units) / 2 * (reach / margin.margin) ** 2
+        settles = f"About {wording.count(units)} units per arm would settle it."
     return (
         f"{case.arm} holds up on {case.primary.metric}, but {guardrail.metric} could still be worse than the "
         f"{wording.size(metric, margin.margin)} allowed (bound "
-        f"{wording.effect(metric, metric.sign * margin.effect_lower)}). "
-        f"About {wording.count(units)} units per arm would settle it."
+        f"{wording.effect(metric, metric.sign * margin.effect_lower)}). {settles}"
     )
 
 

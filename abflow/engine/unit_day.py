@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from abflow.engine.measures import NOTHING, Measure, measures_of
 from abflow.errors import ContractBroken
 from abflow.logs.layout import DayLog
-from abflow.logs.reading import connection, identifier, literal, open_day, reading, require_columns, utc
+from abflow.logs.reading import as_text, connection, identifier, literal, open_day, reading, require_columns, utc
 from abflow.spec.experiment import ExperimentSpec
 
 if TYPE_CHECKING:
@@ -123,14 +123,14 @@ def statement(name: str) -> str:
 
 
 def _open_exposures(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> tuple[int, int]:
-    columns = open_day(db, log, view="raw_exposures")
+    columns = open_day(db, log, view="raw_exposures", as_json=True)
     needed = dict.fromkeys(("timestamp", "experiment_id", UNIT_COLUMN, "variant"), "the exposure log")
     require_columns(log, columns, needed)
 
     def text(name: str) -> str:
-        return f"cast({identifier(name)} as varchar)" if name in columns else "cast(null as varchar)"
+        return as_text(name, columns[name]) if name in columns else "cast(null as varchar)"
 
-    fallback = "coalesce(try_cast(fallback as boolean), false)" if "fallback" in columns else "false"
+    fallback = f"coalesce(try_cast({text('fallback')} as boolean), false)"
     with reading(log):
         db.execute(
             f"create or replace temp view exposure_rows as select {utc('timestamp', columns['timestamp'], log)} "
@@ -162,15 +162,14 @@ def _open_exposures(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: Da
 
 
 def _open_outcomes(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> tuple[int, int]:
-    columns = open_day(db, log, view="raw_outcomes")
+    columns = open_day(db, log, view="raw_outcomes", as_json=True)
     needed = dict.fromkeys(("timestamp", UNIT_COLUMN, "event_type"), "the outcome log")
     measures = measures_of(spec)
     for name, metric in spec.metrics.items():
         needed |= {column: f"metric {name}" for column in [getattr(metric, "value", None)] if column}
     require_columns(log, columns, needed)
-    event_id = "cast(event_id as varchar)" if "event_id" in columns else "cast(null as varchar)"
     happened = utc("timestamp", columns["timestamp"], log)
-    parts = [_measured(measure, happened, event_id) for measure in measures]
+    parts = [_measured(measure, columns, happened) for measure in measures]
     with reading(log):
         db.execute(f"create or replace temp view measured_rows as {' union all '.join(parts)}")
         rows = _one(db, "select count(*) from raw_outcomes")
@@ -193,13 +192,22 @@ def _open_outcomes(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: Day
     return rows, measured
 
 
-def _measured(measure: Measure, happened: str, event_id: str) -> str:
-    amount = "null" if measure.measured == NOTHING else f"try_cast({identifier(measure.measured)} as double)"
+def _measured(measure: Measure, columns: dict[str, str], happened: str) -> str:
+    unit, event_type = (as_text(name, columns[name]) for name in (UNIT_COLUMN, "event_type"))
+    event_id = as_text("event_id", columns["event_id"]) if "event_id" in columns else "null"
+    amount = "null"
+    if measure.measured != NOTHING:
+        amount = _number(measure.measured, columns[measure.measured])
     return (
-        f"select cast({UNIT_COLUMN} as varchar) as unit_id, cast(event_type as varchar) as event_type, "
-        f"{literal(measure.measured)} as measured, {happened} as happened, cast({amount} as double) as amount, "
-        f"{event_id} as event_id from raw_outcomes where event_type = {literal(measure.event_type)}"
+        f"select {unit} as unit_id, {event_type} as event_type, {literal(measure.measured)} as measured, "
+        f"{happened} as happened, cast({amount} as double) as amount, cast({event_id} as varchar) as event_id "
+        f"from raw_outcomes where {event_type} = {literal(measure.event_type)}"
     )
+
+
+def _number(column: str, type_: str) -> str:
+    given = as_text(column, type_) if type_ == "JSON" else identifier(column)
+    return f"try_cast({given} as double)"
 
 
 def _refuse_nulls(log: DayLog, columns: tuple[str, ...], nulls: list[int]) -> None:

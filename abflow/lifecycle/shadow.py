@@ -51,7 +51,7 @@ def validate_shadow_log(bench: Bench, day: date) -> str:
     for earlier in period.days_through(day):
         if bench.store.find(_name(earlier), ShadowDay) is None:
             raise EvidenceMissing(f"shadow day {earlier} was not validated; run {Step.VALIDATE_SHADOW_LOG} on it first")
-    counts = shadow_counts({d: bench.log("shadow", d).files for d in period.days_through(day)})
+    counts = shadow_counts([bench.log("shadow", each) for each in period.days_through(day)])
     together = tuple(_check(found) for found in judge_shadow(counts))
     gate = judge(
         GateName.SHADOW,
@@ -64,9 +64,9 @@ def validate_shadow_log(bench: Bench, day: date) -> str:
 
 def _judge_day(bench: Bench, day: date) -> ShadowDay:
     log = bench.log("shadow", day)
-    report = check_shadow_log(day, log.files, threads=bench.settings.threads)
+    report = check_shadow_log(log, threads=bench.settings.threads)
     require_contract(report)
-    checks = tuple(_check(found) for found in judge_shadow(shadow_counts({day: log.files})))
+    checks = tuple(_check(found) for found in judge_shadow(shadow_counts([log])))
     judged = ShadowDay(report=report, inputs=log.content_hash(), checks=checks)
     bench.store.save(_name(day), judged)
     return judged

@@ -77,6 +77,7 @@ class Demo:
                 "ABFLOW_ROOT": str(self.root),
                 "ABFLOW_STORE": str(self.folder / "store"),
                 "ABFLOW_LEDGER": str(self.folder / "ledger.jsonl"),
+                "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "2",
             },
             airflow_port=self.ports[0],
             mlflow_port=self.ports[1],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -70,17 +71,26 @@ def day_log(log: str, folder: Path, day: date) -> DayLog:
         raise DataError(f"log {log!r}: there is no folder {folder}; set logs.{log} to where the log is")
     if not place.is_dir():
         raise DataError(f"log {log!r} has no day {day}: there is no folder {place}; run again once it is there")
-    files = tuple(sorted(f for f in place.iterdir() if f.is_file() and not f.name.startswith((".", "_"))))
+    files = sorted(f for f in place.iterdir() if f.is_file() and not f.name.startswith((".", "_")))
     if not files:
         raise DataError(f"log {log!r} has an empty day: no files in {place}; run again once they are there")
+    return log_of_files(log, day, files)
+
+
+def log_of_files(log: str, day: date, files: Sequence[Path]) -> DayLog:
+    """One day of a log from its files.
+
+    Raises:
+        DataError: A file is of an unknown format, or they are not all of one.
+    """
     formats = {file: _format_of(file) for file in files}
     unknown = [file.name for file, format_ in formats.items() if format_ is None]
     if unknown:
-        raise DataError(f"{place}: {unknown[0]} is not a log file; known are {', '.join(SUFFIXES)}")
+        raise DataError(f"{files[0].parent}: {unknown[0]} is not a log file; known are {', '.join(SUFFIXES)}")
     found = {format_ for format_ in formats.values() if format_}
     if len(found) > 1:
-        raise DataError(f"{place}: holds {' and '.join(sorted(found))} files; a day must have one format")
-    return DayLog(log=log, day=day, format=found.pop(), files=files)
+        raise DataError(f"{files[0].parent}: holds {' and '.join(sorted(found))} files; a day must have one format")
+    return DayLog(log=log, day=day, format=found.pop(), files=tuple(files))
 
 
 def _format_of(file: Path) -> LogFormat | None:

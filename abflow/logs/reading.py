@@ -37,13 +37,19 @@ def connection(*, threads: int | None = None, memory_limit: str | None = None) -
         opened.close()
 
 
-def open_day(opened: duckdb.DuckDBPyConnection, log: DayLog, *, view: str) -> dict[str, str]:
+def open_day(opened: duckdb.DuckDBPyConnection, log: DayLog, *, view: str, as_json: bool = False) -> dict[str, str]:
     """Make one day of a log a view, and return its columns with their DuckDB types.
+
+    Args:
+        opened: The connection.
+        log: The day.
+        view: The view's name.
+        as_json: Leave the values of JSONL files as JSON instead of guessing their types.
 
     Raises:
         DataError: A file is truncated, not what its name says, or not readable.
     """
-    source = _relation(log)
+    source = _relation(log, as_json=as_json)
     with reading(log):
         opened.execute(f"create or replace temp view {identifier(view)} as select * from {source}")
         described = opened.execute(f"describe {identifier(view)}").fetchall()
@@ -76,6 +82,12 @@ def literal(text: str) -> str:
     return sql.Literal.string(text).sql("duckdb")
 
 
+def as_text(column: str, type_: str) -> str:
+    """DuckDB expression that reads a column as the text it has in the log."""
+    name = identifier(column)
+    return f"({name} ->> '$')" if type_ == "JSON" else f"cast({name} as varchar)"
+
+
 def utc(column: str, type_: str, log: DayLog) -> str:
     """DuckDB expression that reads a column as a UTC timestamp without zone; unreadable text becomes null.
 
@@ -87,8 +99,8 @@ def utc(column: str, type_: str, log: DayLog) -> str:
         return f"timezone('UTC', {name})"
     if type_.startswith("TIMESTAMP") or type_ == "DATE":
         return f"cast({name} as timestamp)"
-    if type_ == "VARCHAR":
-        return f"timezone('UTC', try_cast({name} as timestamptz))"  # text without a zone is taken as UTC
+    if type_ in {"VARCHAR", "JSON"}:  # text without a zone is taken as UTC
+        return f"timezone('UTC', try_cast({as_text(column, type_)} as timestamptz))"
     raise ContractBroken(
         f"log {log.log!r}, day {log.day}: {column} has type {type_} in {log.folder}; "
         "a time must be a timestamp or ISO 8601 text, in UTC"
@@ -114,15 +126,17 @@ def require_columns(log: DayLog, columns: dict[str, str], needed: dict[str, str]
         )
 
 
-def _relation(log: DayLog) -> str:
+def _relation(log: DayLog, *, as_json: bool = False) -> str:
     files = "[" + ", ".join(literal(str(file)) for file in log.files) + "]"
     match log.format:
         case LogFormat.PARQUET:
             return f"read_parquet({files}, union_by_name = true, hive_partitioning = false)"
         case LogFormat.JSONL:
+            # The whole file is sampled: a key that first occurs late, such as an error, is a column too.
+            depth = ", maximum_depth = 1" if as_json else ""
             return (
                 f"read_json({files}, format = 'newline_delimited', union_by_name = true, sample_size = -1, "
-                "hive_partitioning = false)"
+                f"hive_partitioning = false{depth})"
             )
         case LogFormat.CSV:
             return (
@@ -150,11 +164,14 @@ def _first_broken(log: DayLog) -> str | None:
 
 def _first_line_not_json(file: Path) -> tuple[int, str] | None:
     opener = gzip.open if file.name.endswith(".gz") else open
+    number, line = 0, ""
     with opener(file, "rt", encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
+        try:
+            for number, line in enumerate(lines, start=1):
                 if line.strip() and not isinstance(json.loads(line), dict):
                     return number, line.strip()[:80]
-            except ValueError:
-                return number, line.strip()[:80]
+        except ValueError:
+            return number, line.strip()[:80]
+        except (EOFError, OSError) as broken:  # a compressed file that was cut
+            return number + 1, str(broken)
     return None

@@ -22,7 +22,7 @@ PREFIX = "abflow__"
 # A held experiment lets later days wait; with no room for all of them the cleared day would wait for a place
 # that the waiting days occupy, for ever.
 SPARE_RUNS = 16
-RETRY = {"retries": 3, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True}
+RETRY = {"retries": 3}  # how long to wait between them is Airflow's own setting
 
 
 def experiment_dags(dags_folder: Path) -> dict[str, DAG]:

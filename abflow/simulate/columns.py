@@ -87,9 +87,7 @@ def served_versions(spec: ExperimentSpec, given: Mapping[str, str] | None) -> di
     given = given or {}
     for name in given:
         if name not in spec.variants:
-            raise SpecError(
-                f"versions name {name!r}, which is not one of the variants {', '.join(spec.variants)}"
-            )
+            raise SpecError(f"versions name {name!r}, which is not one of the variants {', '.join(spec.variants)}")
     return {name: given.get(name) or variant.version or name for name, variant in spec.variants.items()}
 
 

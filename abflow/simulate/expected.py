@@ -58,9 +58,7 @@ def expected(spec: ExperimentSpec, truth: Truth) -> dict[str, dict[str, float]]:
     }
 
 
-def _of_metric(
-    spec: ExperimentSpec, truth: Truth, levers: dict[str, Levers], metric: Metric
-) -> list[float] | None:
+def _of_metric(spec: ExperimentSpec, truth: Truth, levers: dict[str, Levers], metric: Metric) -> list[float] | None:
     variants = range(len(spec.variants))
     match metric:
         case ProportionMetric():
@@ -97,9 +95,7 @@ def _events(
     return [_over_stays(spec, truth, window, partial(total, v)) for v in range(len(spec.variants))]
 
 
-def _over_stays(
-    spec: ExperimentSpec, truth: Truth, window: int | None, of_days: Callable[[Floats], Floats]
-) -> float:
+def _over_stays(spec: ExperimentSpec, truth: Truth, window: int | None, of_days: Callable[[Floats], Floats]) -> float:
     """A function of the observed days, averaged over the units: the window, or the rest of the test."""
     if window is not None:
         return float(of_days(np.array([float(window)]))[0])
@@ -169,9 +165,7 @@ def _latency_quantiles(spec: ExperimentSpec, truth: Truth, q: float) -> list[flo
     result = []
     for name, ratio in zip(spec.variants, ratios, strict=True):
         fallback = 0.0 if name in control_names(spec) else truth.fallback_rate
-        result.append(
-            truth.latency_ms.median * _mixture_quantile(truth, q, float(ratio), own_control, fallback)
-        )
+        result.append(truth.latency_ms.median * _mixture_quantile(truth, q, float(ratio), own_control, fallback))
     return result
 
 

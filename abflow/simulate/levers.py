@@ -96,8 +96,7 @@ def value_columns(spec: ExperimentSpec) -> tuple[str, ...]:
     named = [
         metric.value
         for metric in spec.metrics.values()
-        if isinstance(metric, MeanMetric)
-        or (isinstance(metric, QuantileMetric) and metric.source == "outcomes")
+        if isinstance(metric, MeanMetric) or (isinstance(metric, QuantileMetric) and metric.source == "outcomes")
     ]
     return tuple(dict.fromkeys(["value", *named]))
 
@@ -139,9 +138,7 @@ def _check_names(spec: ExperimentSpec, truth: Truth) -> None:
     _check_known("error_ratio", truth.error_ratio, treatments)
     for variant, ratio in truth.error_ratio.items():
         if ratio * truth.error_rate > 1:
-            raise SpecError(
-                f"truth: error_ratio.{variant} {ratio:g} makes more than every call fail; lower it"
-            )
+            raise SpecError(f"truth: error_ratio.{variant} {ratio:g} makes more than every call fail; lower it")
     for metric_name, measured in spec.metrics.items():
         _check_drawable(metric_name, measured, truth)
 
@@ -159,9 +156,7 @@ def _check_known(field: str, given: Iterable[str], known: Iterable[str]) -> None
 def _check_drawable(name: str, metric: Metric, truth: Truth) -> None:
     match metric:
         case QuantileMetric(source="exposures") if metric.value != "latency_ms":
-            raise SpecError(
-                f"metrics.{name} reads {metric.value!r} of exposures; the simulation draws latency_ms only"
-            )
+            raise SpecError(f"metrics.{name} reads {metric.value!r} of exposures; the simulation draws latency_ms only")
         case QuantileMetric(source="outcomes") if metric.event is None:
             raise SpecError(f"metrics.{name} is a quantile of outcomes and needs an event to be simulated")
         case RatioMetric() if metric.numerator == "exposures" and truth.effects.get(name):
@@ -172,14 +167,10 @@ def _check_drawable(name: str, metric: Metric, truth: Truth) -> None:
         case MeanMetric(event=str(event)) | QuantileMetric(source="outcomes", event=str(event)) if (
             event in truth.events and truth.events[event].value is None
         ):
-            raise SpecError(
-                f"truth: events.{event}.value is null, but metrics.{name} reads it; give it a size"
-            )
+            raise SpecError(f"truth: events.{event}.value is null, but metrics.{name} reads it; give it a size")
         case MeanMetric() | QuantileMetric(source="outcomes") if (
             metric.value in OUTCOME_COLUMNS and metric.value != "value"
         ):
-            raise SpecError(
-                f"metrics.{name} reads {metric.value!r}, which holds no number in the outcome log"
-            )
+            raise SpecError(f"metrics.{name} reads {metric.value!r}, which holds no number in the outcome log")
         case _:
             return

@@ -86,9 +86,7 @@ def draw_units(spec: ExperimentSpec, truth: Truth, calendar: Calendar, *, seed: 
 
 def serving_days(calendar: Calendar) -> tuple[date, ...]:
     """Every day on which units are exposed: A/A and test."""
-    return tuple(
-        day for period in (calendar.aa, calendar.test) if period for day in period.days_through(period.last)
-    )
+    return tuple(day for period in (calendar.aa, calendar.test) if period for day in period.days_through(period.last))
 
 
 def mixed_keys(seed: int, numbers: Keys) -> Keys:

@@ -54,7 +54,7 @@ class _DayOfLog:
     first_seen: FirstSeen | None = None
 
 
-def simulate(  # noqa: PLR0913  one keyword per thing that a caller chooses
+def simulate(
     spec: ExperimentSpec,
     truth: Truth,
     *,
@@ -93,9 +93,7 @@ def simulate(  # noqa: PLR0913  one keyword per thing that a caller chooses
     first_seen, parts = nobody_seen(world), []
     with open_writer() as connection:
         for part in chain(_shadow(world), _serving(world)):
-            write_rows(
-                connection, part.rows, selects[part.log], day_file(folders[part.log], part.day, format)
-            )
+            write_rows(connection, part.rows, selects[part.log], day_file(folders[part.log], part.day, format))
             first_seen = part.first_seen or first_seen
             parts.append(replace(part, rows={"moment": part.rows["moment"]}))
     return _summary(world, parts, first_seen)
@@ -109,8 +107,7 @@ def _folders(spec: ExperimentSpec, root: Path) -> dict[LogName, Path]:
     for log, place in places.items():
         if "://" in place or any(wildcard in place for wildcard in "*?["):
             raise SpecError(
-                f"logs.{log} is {place!r}; a simulation writes to a folder of this machine, "
-                "so give its plain path"
+                f"logs.{log} is {place!r}; a simulation writes to a folder of this machine, so give its plain path"
             )
     folders = {log: root / place for log, place in places.items()}
     if len({folder.resolve() for folder in folders.values()}) < len(folders):
@@ -149,9 +146,7 @@ def _serving(world: World) -> Iterator[_DayOfLog]:
             yield replace(part, first_seen=first_seen)
 
 
-def _logged(
-    world: World, log: LogName, day: date, rows: Rows, delayed: Rows | None
-) -> tuple[_DayOfLog, Rows]:
+def _logged(world: World, log: LogName, day: date, rows: Rows, delayed: Rows | None) -> tuple[_DayOfLog, Rows]:
     """The file of a day, and the rows that only the next one will hold.
 
     Without a file on the next day (the last day, or a gap before the test) nothing is late.
@@ -161,9 +156,7 @@ def _logged(
     has_next = day + timedelta(days=1) in _days(world)[log]
     rows, late = split_late(rows, rng, world.truth.late_rate if has_next else 0.0)
     rows = by_time(joined(delayed, rows) if delayed else rows)
-    part = _DayOfLog(
-        log=log, day=day, rows=_described(world.units, rows), late=count(late), duplicated=duplicated
-    )
+    part = _DayOfLog(log=log, day=day, rows=_described(world.units, rows), late=count(late), duplicated=duplicated)
     return part, late
 
 

@@ -61,9 +61,7 @@ class EventTruth(SpecModel):
     """How often a unit does something: some units never do, the others at a constant rate."""
 
     share: Share = Field(default=0.4, description="Share of units that ever do it, under the control.")
-    per_day: float = Field(
-        default=0.2, ge=0, le=1000, description="Events per day of a new unit that does it at all."
-    )
+    per_day: float = Field(default=0.2, ge=0, le=1000, description="Events per day of a new unit that does it at all.")
     established_ratio: float = Field(
         default=1.5, gt=0, le=1000, description="Rate of an established unit over that of a new one."
     )
@@ -76,9 +74,7 @@ class LatencyTruth(SpecModel):
     median: float = Field(default=80.0, gt=0, le=1e6, description="Median in milliseconds under the control.")
     sigma: float = Field(default=0.4, ge=0, le=3, description="Spread of the logarithm between requests.")
     unit_sigma: float = Field(default=0.3, ge=0, le=3, description="Spread of the logarithm between units.")
-    ratio: dict[str, Multiple] = Field(
-        default={}, description="Latency of a treatment over the control's, by variant."
-    )
+    ratio: dict[str, Multiple] = Field(default={}, description="Latency of a treatment over the control's, by variant.")
 
 
 class Truth(SpecModel):
@@ -144,9 +140,7 @@ class Truth(SpecModel):
     shadow_requests_per_day: float = Field(
         default=2000.0, gt=0, le=1e8, description="Mirrored requests per average day."
     )
-    shadow_error_rate: float = Field(
-        default=0.001, ge=0, lt=1, description="Share of mirrored calls that fail."
-    )
+    shadow_error_rate: float = Field(default=0.001, ge=0, lt=1, description="Share of mirrored calls that fail.")
     shadow_latency_ratio: Multiple = Field(
         default=1.05, description="Latency of the shadow over production's, at every quantile."
     )

@@ -122,15 +122,11 @@ def _promises_of(column: Column) -> list[Promise]:
         )
     if not column.nullable:
         promises.append(
-            _promise(
-                column, "filled", NotNull(), "is filled in every row", "fill it where the log is written"
-            )
+            _promise(column, "filled", NotNull(), "is filled in every row", "fill it where the log is written")
         )
     if column.kind is not Kind.TEXT:
         unreadable = NoRowWhere(f"{column.name} is not null and {column.value} is null")
-        advice = (
-            "log timestamps as ISO 8601 in UTC" if column.kind is Kind.TIMESTAMP else "correct its writer"
-        )
+        advice = "log timestamps as ISO 8601 in UTC" if column.kind is Kind.TIMESTAMP else "correct its writer"
         promises.append(_promise(column, "readable", unreadable, f"is {column.kind.value}", advice))
     if column.kind is Kind.TIMESTAMP:
         promises.append(
@@ -144,9 +140,7 @@ def _promises_of(column: Column) -> list[Promise]:
         )
     if column.unique:
         promises.append(
-            _promise(
-                column, "unique", Unique(), "is unique", "log each mirrored request once, with its own id"
-            )
+            _promise(column, "unique", Unique(), "is unique", "log each mirrored request once, with its own id")
         )
     return promises
 
@@ -187,8 +181,7 @@ SHADOW_LOG = LogContract(
             name="shadow_latency_ms_fits_error",
             column="shadow_latency_ms",
             rule=NoRowWhere(
-                "shadow_latency_ms__value < 0"
-                " and not (shadow_latency_ms__value = -1 and shadow_error is not null)"
+                "shadow_latency_ms__value < 0 and not (shadow_latency_ms__value = -1 and shadow_error is not null)"
             ),
             says="is 0 or more, or exactly -1 beside a shadow_error",
             advice="write -1 only for a failed call, and its reason into shadow_error",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from duckdb_engine import Dialect
+from duckdb_engine import ConnectionWrapper, Dialect
+
+
+class Borrowed(ConnectionWrapper):  # type: ignore[misc]  # duckdb-engine publishes no types
+    """A connection that belongs to somebody else, who closes it."""
+
+    def close(self) -> None:
+        """Leave it open."""
 
 
 class ReadingDialect(Dialect):  # type: ignore[misc]  # duckdb-engine publishes no types

@@ -6,14 +6,14 @@ import gc
 import logging
 import sys
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from abflow.errors import ContractBroken, DataError
+from abflow.logs.layout import DayLog
 from abflow.validation.contract import (
     SHADOW_LOG,
     AtLeast,
@@ -42,47 +42,42 @@ class _Found:
     values: tuple[Any, ...]
 
 
-def check_shadow_log(day: date, files: Sequence[Path], *, threads: int | None = None) -> LogReport:
+def check_shadow_log(log: DayLog, *, threads: int | None = None) -> LogReport:
     """Hold a day's shadow log against its contract.
 
     Args:
-        day: The UTC day of the partition.
-        files: All files of that day, of one format.
+        log: The day.
         threads: Cores for reading; default all.
+
+    Raises:
+        DataError: A file cannot be read.
+        ContractBroken: The day holds no row.
     """
-    if not files:
-        raise ContractBroken(
-            f"shadow log of {day}: there is no file for this day; "
-            "is `logs.shadow` right, and was traffic mirrored on that day?"
-        )
-    with loaded(SHADOW_LOG, [files], threads=threads) as log:
-        if log.rows == 0:
+    with loaded(SHADOW_LOG, [log], threads=threads) as table:
+        if table.rows == 0:
             raise ContractBroken(
-                f"shadow log of {day}: {len(files)} files from {files[0]} on hold no row; "
+                f"shadow log of {log.day}: {len(log.files)} files from {log.files[0]} on hold no row; "
                 "was traffic mirrored on that day?"
             )
-        asked = tuple(p for p in SHADOW_LOG.promises() if not p.needs & log.missing)
-        results = _validate(log.connection, asked, day)
+        asked = tuple(p for p in SHADOW_LOG.promises() if not p.needs & table.missing)
+        results = _validate(table.connection, asked, log.day)
         # Great Expectations leaves cycles with finalizers of database pools. Collected now, and not at some
         # later moment: inside `ast.parse` they make Python 3.11 raise a SystemError.
         gc.collect()
         return LogReport(
-            day=day,
-            rows=log.rows,
-            files=tuple(str(file) for file in files),
-            checks=tuple(_check(promise, results[promise.name], log.rows) for promise in asked),
+            day=log.day,
+            rows=table.rows,
+            files=tuple(file.name for file in log.files),
+            checks=tuple(_check(promise, results[promise.name], table.rows) for promise in asked),
         )
 
 
-def _validate(
-    connection: duckdb.DuckDBPyConnection, promises: tuple[Promise, ...], day: date
-) -> dict[str, _Found]:
+def _validate(connection: duckdb.DuckDBPyConnection, promises: tuple[Promise, ...], day: date) -> dict[str, _Found]:
     """What was found out about every promise, by the promise's name."""
     # The import logs hundreds of lines at INFO, which Airflow would show in every task's log.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     with _hiding_pyspark():
         import great_expectations as gx  # noqa: PLC0415  takes seconds; only this step needs it
-    from duckdb_engine import ConnectionWrapper  # noqa: PLC0415  see above
     from great_expectations.data_context.types.base import (  # noqa: PLC0415  see above
         DataContextConfig,
         InMemoryStoreBackendDefaults,
@@ -90,6 +85,8 @@ def _validate(
     )
     from sqlalchemy.dialects import registry  # noqa: PLC0415  see above
     from sqlalchemy.pool import StaticPool  # noqa: PLC0415  see above
+
+    from abflow.validation.duckdb_dialect import Borrowed  # noqa: PLC0415  see above
 
     registry.register("abflow_duckdb", "abflow.validation.duckdb_dialect", "ReadingDialect")
     context = gx.get_context(
@@ -106,7 +103,7 @@ def _validate(
         create_temp_table=False,
         # The table lives in this one database in memory: every connection has to be this one. Great
         # Expectations keeps its last context for ever, and must not keep the database with it.
-        kwargs={"creator": lambda: ConnectionWrapper(weakref.proxy(connection)), "poolclass": StaticPool},
+        kwargs={"creator": lambda: Borrowed(weakref.proxy(connection)), "poolclass": StaticPool},
     )
     asset = source.add_table_asset(name="shadow", table_name="log")
     batch = asset.add_batch_definition_whole_table("whole").get_batch()

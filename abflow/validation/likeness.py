@@ -31,9 +31,7 @@ def judge_agreement(counts: ShadowCounts, limits: ShadowThresholds) -> ShadowChe
             return _pairs_agree(found, counts.kind, limits)
 
 
-def _pairs_agree(
-    found: Agreement, kind: PredictionKind | Unavailable, limits: ShadowThresholds
-) -> ShadowCheck:
+def _pairs_agree(found: Agreement, kind: PredictionKind | Unavailable, limits: ShadowThresholds) -> ShadowCheck:
     limit = limits.min_agreement
     bounds = rate_bounds(found.agreements, found.pairs)
     if isinstance(bounds, Unavailable):
@@ -67,9 +65,7 @@ def _pairs_agree(
 def _list_overlap(overlap: Overlap, limits: ShadowThresholds) -> ShadowCheck:
     """How much lists have in common warns, and never fails: a new ranking is meant to rank differently."""
     half = normal_isf(0.05) * overlap.sd / math.sqrt(overlap.pairs)
-    told = (
-        f"the first ten items of {counted(overlap.pairs)} pairs of lists overlap by {percent(overlap.mean)}"
-    )
+    told = f"the first ten items of {counted(overlap.pairs)} pairs of lists overlap by {percent(overlap.mean)}"
     status: ShadowStatus = "pass"
     if overlap.mean == 1:
         status, told = "warn", f"{told}: is it the same model?"

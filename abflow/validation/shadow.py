@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abflow.errors import DataError
+from abflow.logs.layout import DayLog
 from abflow.stats.result import Unavailable, UnavailableReason
 from abflow.validation.contract import SHADOW_LOG
 from abflow.validation.reading import loaded
@@ -80,16 +81,16 @@ class ShadowCounts:
     drift: Drift | Unavailable
 
 
-def shadow_counts(files_by_day: Mapping[date, Sequence[Path]], *, threads: int | None = None) -> ShadowCounts:
+def shadow_counts(logs: Sequence[DayLog], *, threads: int | None = None) -> ShadowCounts:
     """Count a sound shadow log; hold its days against the contract first.
 
     Standard deviation, deciles and P95 are those of the days given: several days are counted together, never
     added up from single days.
     """
-    days = tuple(sorted(files_by_day))
+    days = tuple(log.day for log in logs)
     if not days:
         raise DataError("there is no day of the shadow log to count; give at least one, with its files")
-    with loaded(SHADOW_LOG, [files_by_day[day] for day in days], threads=threads) as log:
+    with loaded(SHADOW_LOG, logs, threads=threads) as log:
         if log.missing:
             raise DataError(
                 f"shadow log of {', '.join(map(str, days))} cannot be counted: "
@@ -113,9 +114,7 @@ def shadow_counts(files_by_day: Mapping[date, Sequence[Path]], *, threads: int |
 
 def _kind(totals: dict[str, Any]) -> PredictionKind | Unavailable:
     if totals["pairs"] == 0:
-        return Unavailable(
-            reason=UnavailableReason.NO_UNITS, detail="no request was answered by both versions"
-        )
+        return Unavailable(reason=UnavailableReason.NO_UNITS, detail="no request was answered by both versions")
     if totals["numbers"] == totals["pairs"]:
         return PredictionKind.NUMBERS
     if totals["lists"] == totals["pairs"]:
@@ -179,9 +178,7 @@ def _drift_over_deciles(connection: duckdb.DuckDBPyConnection, ks_distance: floa
     rows = _ask(connection, "drift_of_numbers")
     pairs = _ask_one(connection, "totals")["pairs"]
     cuts = [row["cut"] for row in rows]
-    below = {
-        arm: [0, *(row[f"{arm}_at_or_below"] for row in rows), pairs] for arm in ("production", "shadow")
-    }
+    below = {arm: [0, *(row[f"{arm}_at_or_below"] for row in rows), pairs] for arm in ("production", "shadow")}
     return Drift(
         bins=(*(f"up to {cut:.6g}" for cut in cuts), f"above {cuts[-1]:.6g}"),
         production=tuple(after - before for before, after in pairwise(below["production"])),

@@ -92,8 +92,7 @@ def test_three_variants_get_their_weights_and_effects(tmp_path: Path) -> None:
     assert promised["c"] / promised["a"] == pytest.approx(0.5)
     propensities = ask(
         tmp_path,
-        "select distinct variant, variant_propensity, model_version from exposures "
-        f"where {IN_TEST} order by 1",
+        f"select distinct variant, variant_propensity, model_version from exposures where {IN_TEST} order by 1",
     )
     assert propensities == [("a", 0.5, "a"), ("b", 0.25, "b"), ("c", 0.25, "c")]
 
@@ -114,9 +113,7 @@ def test_enrolled_units_are_those_in_the_log(tmp_path: Path) -> None:
 
 def test_external_assignment_keeps_a_unit_in_one_variant(tmp_path: Path) -> None:
     simulate(spec_of(assignment="external"), truth_of(), seed=1, root=tmp_path)
-    users = ask(
-        tmp_path, "select user_id, any_value(variant), count(distinct variant) from exposures group by 1"
-    )
+    users = ask(tmp_path, "select user_id, any_value(variant), count(distinct variant) from exposures group by 1")
     assert {count for _, _, count in users} == {1}
     same = sum(variant == variant_of(user, spec_of()) for user, variant, _ in users)
     assert near(same / len(users), 0.5, len(users))

@@ -164,9 +164,7 @@ def test_one_lever_alone_moves_its_metric_by_the_effect() -> None:
 def test_a_proportion_is_what_the_poisson_process_says() -> None:
     truth = truth_of(
         established_share=0.0,
-        events={
-            "purchase": {"share": 0.5, "per_day": 0.2, "value": {"kind": "lognormal", "mu": 0, "sigma": 0}}
-        },
+        events={"purchase": {"share": 0.5, "per_day": 0.2, "value": {"kind": "lognormal", "mu": 0, "sigma": 0}}},
     )
     promised = expected(spec_of(), truth)
     assert promised["converted"]["control"] == pytest.approx(0.5 * (1 - math.exp(-0.6)))

@@ -31,9 +31,7 @@ def test_late_rows_stand_in_the_next_days_file(tmp_path: Path) -> None:
     for log in ("exposures", "outcomes"):
         late = number(tmp_path, f"select count(*) from {log} where day = timestamp::date + 1")
         assert late == summary.late[log]
-        assert (
-            number(tmp_path, f"select count(*) from {log} where timestamp::date not in (day, day - 1)") == 0
-        )
+        assert number(tmp_path, f"select count(*) from {log} where timestamp::date not in (day, day - 1)") == 0
         could = number(tmp_path, f"select count(*) from {log} where timestamp < timestamp '2026-10-17'")
         assert near(late / could, 0.05, could)
 
@@ -65,12 +63,8 @@ def test_crossed_units_are_seen_in_two_variants_and_first_in_their_own(tmp_path:
     assert all(first == variant_of(user, spec_of()) for user, _, first in units)
 
 
-@pytest.mark.parametrize(
-    ("phase", "in_aa", "in_test"), [("both", 0.2, 0.2), ("aa", 0.2, 0), ("test", 0, 0.2)]
-)
-def test_lost_exposures_skew_the_sample_ratio(
-    tmp_path: Path, phase: str, in_aa: float, in_test: float
-) -> None:
+@pytest.mark.parametrize(("phase", "in_aa", "in_test"), [("both", 0.2, 0.2), ("aa", 0.2, 0), ("test", 0, 0.2)])
+def test_lost_exposures_skew_the_sample_ratio(tmp_path: Path, phase: str, in_aa: float, in_test: float) -> None:
     simulate(spec_of(), truth_of(), seed=1, root=tmp_path / "whole")
     summary = simulate(spec_of(), truth_of(skew=0.2, skew_phase=phase), seed=1, root=tmp_path / "lossy")
     for when, lost in ((f"not {IN_TEST}", in_aa), (IN_TEST, in_test)):
@@ -94,17 +88,14 @@ def test_failed_calls_have_no_latency_and_are_as_many_as_told(tmp_path: Path) ->
     )
     for variant, in_test, rate, n in rates:
         assert near(rate, 0.1 if in_test and variant == "treatment" else 0.05, n)
-    assert (
-        number(tmp_path, "select count(*) from exposures where (error is not null) <> (latency_ms = -1)") == 0
-    )
+    assert number(tmp_path, "select count(*) from exposures where (error is not null) <> (latency_ms = -1)") == 0
 
 
 def test_a_fallback_keeps_the_variant_and_names_the_version_that_answered(tmp_path: Path) -> None:
     simulate(spec_of(), truth_of(fallback_rate=0.1), seed=1, root=tmp_path)
     served = ask(
         tmp_path,
-        f"select variant, fallback, model_version, count(*) from exposures where {IN_TEST} "
-        "group by all order by all",
+        f"select variant, fallback, model_version, count(*) from exposures where {IN_TEST} group by all order by all",
     )
     assert [row[:3] for row in served] == [
         ("control", False, "@champion"),

@@ -72,9 +72,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
 @pytest.mark.parametrize("log", ["shadow", "exposures", "outcomes"])
 def test_logs_have_the_columns_of_the_contract(tmp_path: Path, log: str) -> None:
     simulate(spec_of(), truth_of(), seed=1, root=tmp_path)
-    described = ask(
-        tmp_path, f"select column_name, column_type from (describe select * exclude (day) from {log})"
-    )
+    described = ask(tmp_path, f"select column_name, column_type from (describe select * exclude (day) from {log})")
     assert list(described) == list(COLUMNS[log].items())
 
 
@@ -125,10 +123,7 @@ def test_a_gap_between_the_phases_has_no_files_and_delays_nothing(tmp_path: Path
     days = {path.name for path in (tmp_path / "exposures").iterdir()}
     assert "date=2026-10-07" in days
     assert not days & {f"date=2026-10-{day:02}" for day in range(8, 12)}
-    assert (
-        number(tmp_path, "select count(*) from exposures where day = date '2026-10-12' and timestamp < day")
-        == 0
-    )
+    assert number(tmp_path, "select count(*) from exposures where day = date '2026-10-12' and timestamp < day") == 0
 
 
 def test_history_adds_outcomes_before_anybody_is_exposed(tmp_path: Path) -> None:
@@ -157,9 +152,7 @@ def test_segments_and_other_value_columns_are_written(tmp_path: Path) -> None:
     assert number(tmp_path, "select count(*) from outcomes where amount is distinct from value") == 0
 
 
-def test_a_run_killed_half_way_leaves_whole_files_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_killed_half_way_leaves_whole_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = tmp_path / "whole"
     simulate(spec_of(), truth_of(), seed=1, root=whole)
     replaced = []
@@ -199,9 +192,7 @@ def test_files_of_another_simulation_are_not_mixed_in(tmp_path: Path) -> None:
         ({"outcomes": "exposures"}, "share a folder"),
     ],
 )
-def test_a_log_that_is_no_folder_of_its_own_is_refused(
-    tmp_path: Path, logs: dict[str, str], message: str
-) -> None:
+def test_a_log_that_is_no_folder_of_its_own_is_refused(tmp_path: Path, logs: dict[str, str], message: str) -> None:
     logs = {"shadow": "shadow", "exposures": "exposures", "outcomes": "outcomes"} | logs
     with pytest.raises(SpecError, match=message):
         simulate(spec_of(logs=logs), truth_of(), seed=1, root=tmp_path)

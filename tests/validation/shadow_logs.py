@@ -11,6 +11,8 @@ from typing import Any
 
 import duckdb
 
+from abflow.logs.layout import DayLog, log_of_files
+
 DAY = date(2026, 10, 1)
 Row = dict[str, Any]
 
@@ -33,6 +35,11 @@ def sound_rows(n: int = 40) -> list[Row]:
     ]
 
 
+def day_of(files: Sequence[Path], day: date = DAY) -> DayLog:
+    """The files as a day of the shadow log."""
+    return log_of_files("shadow", day, files)
+
+
 def write_jsonl(path: Path, rows: Sequence[Row]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -42,9 +49,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        writer.writerows(
-            {k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows
-        )
+        writer.writerows({k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()} for row in rows)
     return path
 
 
@@ -53,9 +58,7 @@ def write_parquet(path: Path, rows: Sequence[Row]) -> Path:
     source = write_jsonl(path.with_suffix(".source.jsonl"), rows)
     with duckdb.connect(":memory:") as connection:
         connection.execute("set timezone = 'UTC'")
-        connection.execute(
-            f"copy (select * from read_json('{source}', sample_size = -1)) to '{path}' (format parquet)"
-        )
+        connection.execute(f"copy (select * from read_json('{source}', sample_size = -1)) to '{path}' (format parquet)")
     source.unlink()
     return path
 

@@ -81,14 +81,10 @@ def test_error_rate_is_shown_below_or_above_one_percent(failed: int, status: str
 
 def test_sentence_of_the_error_rate_names_count_bound_and_limit() -> None:
     found = judged("error_rate", replace(SOUND, requests=12_000, failed=276))
-    assert (
-        found.sentence == "2.3 % of 12 000 mirrored requests failed (95 % lower bound 2.08 %), allowed is 1 %"
-    )
+    assert found.sentence == "2.3 % of 12 000 mirrored requests failed (95 % lower bound 2.08 %), allowed is 1 %"
 
 
-@pytest.mark.parametrize(
-    ("shadow", "status"), [(80, "pass"), (118, "pass"), (120, "insufficient"), (123, "fail")]
-)
+@pytest.mark.parametrize(("shadow", "status"), [(80, "pass"), (118, "pass"), (120, "insufficient"), (123, "fail")])
 def test_latency_is_shown_below_or_above_a_fifth_more(shadow: float, status: str) -> None:
     found = judged("latency_p95", replace(SOUND, shadow_latency=tail(shadow)))
     assert found.status == status

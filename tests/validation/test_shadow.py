@@ -13,11 +13,11 @@ from abflow.errors import DataError
 from abflow.stats.result import Unavailable, UnavailableReason
 from abflow.validation.shadow import Agreement, Drift, Overlap, PredictionKind, ShadowCounts, shadow_counts
 from abflow.validation.tail import LatencyTail
-from tests.validation.shadow_logs import DAY, WRITERS, Row, sound_rows, write_csv, write_jsonl
+from tests.validation.shadow_logs import DAY, WRITERS, Row, day_of, sound_rows, write_csv, write_jsonl
 
 
 def counts(tmp_path: Path, rows: list[Row]) -> ShadowCounts:
-    return shadow_counts({DAY: [write_jsonl(tmp_path / "log.jsonl", rows)]}, threads=1)
+    return shadow_counts([day_of([write_jsonl(tmp_path / "log.jsonl", rows)])], threads=1)
 
 
 def with_predictions(pairs: list[tuple[Any, Any]]) -> list[Row]:
@@ -36,8 +36,7 @@ def with_predictions(pairs: list[tuple[Any, Any]]) -> list[Row]:
 
 def test_three_formats_give_the_same_counts(tmp_path: Path) -> None:
     found = {
-        shadow_counts({DAY: [write(tmp_path / f"log.{kind}", sound_rows(400))]})
-        for kind, write in WRITERS.items()
+        shadow_counts([day_of([write(tmp_path / f"log.{kind}", sound_rows(400))])]) for kind, write in WRITERS.items()
     }
     assert len(found) == 1
     assert found.pop().requests == 400
@@ -81,7 +80,7 @@ def test_lists_overlap_in_their_first_ten_items(kind: str, tmp_path: Path) -> No
         (["a", "b"], ["b", "c"]),
     ]
     file = WRITERS[kind](tmp_path / f"log.{kind}", with_predictions(pairs))
-    got = shadow_counts({DAY: [file]})
+    got = shadow_counts([day_of([file])])
     assert got.kind is PredictionKind.LISTS
     assert isinstance(got.agreement, Overlap)
     assert got.agreement.mean == pytest.approx((1 + 0.5 + 0 + 0.5) / 4)
@@ -111,9 +110,7 @@ def test_bins_of_numbers_are_the_deciles_of_production(tmp_path: Path) -> None:
 
 def test_few_different_numbers_are_counted_one_by_one(tmp_path: Path) -> None:
     got = counts(tmp_path, with_predictions([(5, 3)] * 30))
-    assert got.drift == Drift(
-        bins=("5.0", "3.0", "other"), production=(30, 0, 0), shadow=(0, 30, 0), ks_distance=1.0
-    )
+    assert got.drift == Drift(bins=("5.0", "3.0", "other"), production=(30, 0, 0), shadow=(0, 30, 0), ks_distance=1.0)
 
 
 def test_rare_labels_are_counted_together(tmp_path: Path) -> None:
@@ -155,8 +152,7 @@ def test_p95_of_a_handful_of_users_is_unavailable(tmp_path: Path) -> None:
 
 def test_new_version_that_always_fails_has_no_pairs_and_no_latency(tmp_path: Path) -> None:
     rows = [
-        row | {"shadow_prediction": None, "shadow_latency_ms": -1, "shadow_error": "down"}
-        for row in sound_rows(50)
+        row | {"shadow_prediction": None, "shadow_latency_ms": -1, "shadow_error": "down"} for row in sound_rows(50)
     ]
     got = counts(tmp_path, rows)
     unknown = (got.kind, got.agreement, got.drift, got.shadow_latency)
@@ -168,7 +164,7 @@ def test_several_days_are_counted_together_in_any_order_and_format(tmp_path: Pat
     rows = sound_rows(200)
     first = write_jsonl(tmp_path / "a.jsonl", [row | {"predictions_agree": True} for row in rows[:100]])
     second = write_csv(tmp_path / "b.csv", rows[100:])
-    got = shadow_counts({DAY + timedelta(days=1): [second], DAY: [first]})
+    got = shadow_counts([day_of([first]), day_of([second], DAY + timedelta(days=1))])
     assert got.days == (DAY, DAY + timedelta(days=1))
     assert (got.requests, got.failed) == (200, 20)
 
@@ -178,14 +174,14 @@ def test_log_without_a_column_is_not_counted(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="2026-10-01 cannot be counted: shadow_error is missing"):
         counts(tmp_path, rows)
     with pytest.raises(DataError, match="no day"):
-        shadow_counts({})
+        shadow_counts([])
 
 
 def test_same_log_gives_the_same_counts_with_any_number_of_threads(tmp_path: Path) -> None:
     rng = random.Random(7)  # noqa: S311  a seeded sample, not a secret
     rows = with_predictions([(rng.gauss(0, 1), rng.gauss(0, 1)) for _ in range(5000)])
     file = write_jsonl(tmp_path / "log.jsonl", rows)
-    assert len({shadow_counts({DAY: [file]}, threads=threads) for threads in (1, 2, 4, 4)}) == 1
+    assert len({shadow_counts([day_of([file])], threads=threads) for threads in (1, 2, 4, 4)}) == 1
 
 
 @pytest.mark.slow
@@ -202,6 +198,6 @@ def test_a_million_requests_are_counted(tmp_path: Path) -> None:
                 from range(1000000)) to '{file}' (format parquet)"""
         )
     began = time.perf_counter()
-    got = shadow_counts({DAY: [file]})
+    got = shadow_counts([day_of([file])])
     print(f"counted {got.requests} requests in {time.perf_counter() - began:.1f} s")  # noqa: T201  for people to see
     assert (got.requests, got.failed) == (1_000_000, 0)

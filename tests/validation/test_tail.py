@@ -58,9 +58,7 @@ def test_ratio_recovers_the_errors_of_both_arms_on_the_log_scale() -> None:
     shadow = tail(110, 110 * math.exp(-0.04), 110 * math.exp(0.04))
     got = tail_ratio(production, shadow)
     assert isinstance(got, RatioBounds)
-    assert (got.value, got.lower, got.upper) == pytest.approx(
-        (1.1, 1.1 * math.exp(-0.05), 1.1 * math.exp(0.05))
-    )
+    assert (got.value, got.lower, got.upper) == pytest.approx((1.1, 1.1 * math.exp(-0.05), 1.1 * math.exp(0.05)))
 
 
 def test_ratio_turned_around_is_the_inverse() -> None:
@@ -68,9 +66,7 @@ def test_ratio_turned_around_is_the_inverse() -> None:
     there, back = tail_ratio(one, other), tail_ratio(other, one)
     assert isinstance(there, RatioBounds)
     assert isinstance(back, RatioBounds)
-    assert (back.value, back.lower, back.upper) == pytest.approx(
-        (1 / there.value, 1 / there.upper, 1 / there.lower)
-    )
+    assert (back.value, back.lower, back.upper) == pytest.approx((1 / there.value, 1 / there.upper, 1 / there.lower))
 
 
 def test_latency_of_zero_has_no_ratio() -> None:

@@ -1,0 +1,1 @@
+"""What people read: the scorecard page and its few lines for the terminal."""

@@ -1,0 +1,85 @@
+"""`Evidence`: everything a report is made of, and what of it may be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from abflow.analysis.blueprint import Blueprint
+from abflow.analysis.gates import Gate, GateStatus, Status
+from abflow.analysis.readout import Readout
+from abflow.analysis.verdict import Decision, Verdict
+from abflow.spec.calendar import GateName, calendar_of
+from abflow.spec.experiment import ExperimentSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """A gate that the experiment went past without a pass, and the reason given."""
+
+    gate: str
+    how: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of an experiment so far.
+
+    Attributes:
+        registry: Lines that say what was or would be changed in the registry.
+    """
+
+    spec: ExperimentSpec
+    gates: tuple[Gate, ...]
+    readout: Readout | None
+    verdict: Verdict | None
+    blueprint: Blueprint | None
+    registry: tuple[str, ...]
+
+    @property
+    def readable(self) -> bool:
+        """Whether the numbers may be read as a result; a failed validity check forbids it."""
+        if self.readout is None or (self.verdict and self.verdict.decision is Decision.INVALID):
+            return False
+        return all(check.status is not Status.FAIL for check in self.readout.checks)
+
+    @property
+    def horizon(self) -> date:
+        """The last day whose data count: as it was frozen, or else as it is planned."""
+        return self.blueprint.horizon if self.blueprint else calendar_of(self.spec).last
+
+    @property
+    def test_start(self) -> date:
+        """The first day of the test: as it was frozen, or else as it is planned."""
+        return self.blueprint.test_start if self.blueprint else calendar_of(self.spec).test.start
+
+    @property
+    def first_day(self) -> date:
+        """The first day of the experiment."""
+        return self.blueprint.first_day if self.blueprint else calendar_of(self.spec).first
+
+    @property
+    def shut_gate(self) -> Gate | None:
+        """The gate that holds the experiment, if one does."""
+        return next((gate for name in GateName if (gate := self.gate(name)) and not gate.opens), None)
+
+    def gate(self, name: GateName) -> Gate | None:
+        """The latest answer of a gate; None when it was not reached."""
+        return next((gate for gate in reversed(self.gates) if gate.gate is name), None)
+
+    @property
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """Every gate without a pass that let the experiment go on, in the order of the lifecycle."""
+        found = {}
+        for name in GateName:
+            gate = self.gate(name)
+            told = self.verdict.continued.get(name) if self.verdict else None
+            if gate and gate.status is GateStatus.SKIPPED:
+                found[name.value] = PassedOver(gate=name.value, how="skipped", reason=told or gate.reason)
+            elif gate and gate.continued:
+                found[name.value] = PassedOver(gate=name.value, how="continued", reason=gate.continued)
+        rest = self.verdict.continued if self.verdict else {}
+        for name_, reason in rest.items():
+            found.setdefault(name_, PassedOver(gate=name_, how="passed over", reason=reason))
+        return tuple(found.values())

@@ -1,0 +1,112 @@
+"""Intervals that stay right however often somebody looks: asymptotic confidence sequences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from abflow.errors import SpecError
+from abflow.stats.result import Unavailable, UnavailableReason
+
+# Before this many units an average is not yet normal enough for an asymptotic promise.
+MIN_UNITS_PER_ARM = 100
+MIN_NONZERO = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceBounds:
+    """Bounds that hold at all looks together.
+
+    Attributes:
+        value: The estimate at this look.
+        two_sided: Lower and upper end that hold together at 1 - alpha.
+        lower: One-sided lower bound at 1 - alpha.
+        upper: One-sided upper bound at 1 - alpha.
+        alpha: Chance that a bound of its kind is ever wrong.
+    """
+
+    value: float
+    two_sided: tuple[float, float]
+    lower: float
+    upper: float
+    alpha: float
+
+
+def sequence_bounds(
+    value: float,
+    se: float,
+    *,
+    units: tuple[int, int],
+    nonzero: int,
+    planned: int,
+    alpha: float,
+) -> SequenceBounds | Unavailable:
+    """Bounds of an effect that may be read at every look.
+
+    Args:
+        value: The effect's estimate from all units so far.
+        se: Its standard error.
+        units: Units so far in control and treatment.
+        nonzero: Units with a value other than 0, both arms together.
+        planned: Units of both arms at the planned end, frozen before the first look.
+        alpha: Chance of ever being wrong.
+
+    References:
+        Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Annals of Statistics; arXiv 2103.06476v9.
+    """
+    if min(units) < MIN_UNITS_PER_ARM or nonzero < MIN_NONZERO:
+        return Unavailable(
+            reason=UnavailableReason.TOO_FEW_UNITS,
+            detail=f"{units[0]} and {units[1]} units with {nonzero} values other than 0; a confidence "
+            f"sequence starts at {MIN_UNITS_PER_ARM} per arm and {MIN_NONZERO}",
+        )
+    if not (math.isfinite(value) and math.isfinite(se)):
+        return Unavailable(reason=UnavailableReason.NOT_FINITE, detail="the estimate or its error is infinite")
+    if se <= 0:
+        return Unavailable(reason=UnavailableReason.NO_VARIANCE, detail="the estimate has no spread")
+    both = se * two_sided_multiplier(sum(units), alpha=alpha, planned=planned)
+    one = se * one_sided_multiplier(sum(units), alpha=alpha, planned=planned)
+    return SequenceBounds(
+        value=value,
+        two_sided=(value - both, value + both),
+        lower=value - one,
+        upper=value + one,
+        alpha=alpha,
+    )
+
+
+def two_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
+    """Standard errors on either side of the estimate after `n` units of both arms.
+
+    References:
+        arXiv 2103.06476v9, theorem 2.2.
+    """
+    spread = n * rho2(alpha, planned=planned)
+    return math.sqrt(2 * (spread + 1) / spread * math.log(math.sqrt(spread + 1) / alpha))
+
+
+def one_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
+    """Standard errors to a bound on one side after `n` units of both arms.
+
+    References:
+        arXiv 2103.06476v9, theorem 2.2 in its one-sided form (appendix).
+    """
+    spread = n * rho2(2 * alpha, planned=planned)
+    return math.sqrt(2 * (spread + 1) / spread * math.log1p(math.sqrt(spread + 1) / (2 * alpha)))
+
+
+def rho2(alpha: float, *, planned: int) -> float:
+    """The tuning that makes the sequence tightest at the planned number of units.
+
+    References:
+        arXiv 2103.06476v9, the appendix on tuning rho.
+
+    Raises:
+        SpecError: The error level or the planned size is impossible.
+    """
+    if not 0 < alpha < 1:
+        raise SpecError(f"alpha {alpha:g} must lie between 0 and 1 (a one-sided one below 0.5); 0.05 is usual")
+    if planned < 1:
+        raise SpecError(f"{planned} planned units; a confidence sequence is tuned to 1 unit or more")
+    twice = -2 * math.log(alpha)
+    return (twice + math.log1p(twice)) / planned

@@ -1,0 +1,185 @@
+"""Differences of proportions: shares of units with an event."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from abflow.errors import DataError
+from abflow.stats.contrast import why_not_comparable
+from abflow.stats.moments import Moments
+from abflow.stats.result import Estimate, Unavailable, UnavailableReason
+from abflow.stats.tails import normal_isf, normal_sf, tail_of
+
+# Cochran's rule: below 5 expected units in a cell the normal approximation of the pooled test is not trusted.
+MIN_EXPECTED = 5
+
+
+def difference_in_proportions(
+    control: Moments, treatment: Moments, *, confidence: float = 0.95
+) -> Estimate | Unavailable:
+    """Treatment rate minus control rate, with a pooled z test and Newcombe's interval.
+
+    When a cell of the 2x2 table expects fewer than 5 units under the pooled rate, the p-value is Fisher's.
+    The p-value and the interval answer by different formulas and can disagree within a hair of the border.
+
+    Args:
+        control: Moments of one 0 or 1 per unit.
+        treatment: The same of the other arm.
+        confidence: Coverage of the interval.
+
+    Returns:
+        An estimate whose `se` is unpooled; or `no_variance` when no unit, or every unit, had the event.
+    """
+    refusal = why_not_rates(control, treatment)
+    if refusal is not None:
+        return refusal
+    pooled = (successes_of(control) + successes_of(treatment)) / (control.n + treatment.n)
+    if pooled in (0, 1):
+        return Unavailable(
+            reason=UnavailableReason.NO_VARIANCE,
+            detail=f"{'no' if pooled == 0 else 'every'} unit of both arms had the event, so nothing tells a "
+            "difference from chance",
+        )
+    lower, upper = newcombe_interval(control, treatment, confidence=confidence)
+    value = _rate(treatment) - _rate(control)
+    if min(control.n, treatment.n) * min(pooled, 1 - pooled) < MIN_EXPECTED:
+        p_value, test = _fisher(control, treatment), "Fisher's exact"
+    else:
+        se_pooled = math.sqrt(pooled * (1 - pooled) * (1 / control.n + 1 / treatment.n))
+        p_value, test = 2 * normal_sf(abs(value) / se_pooled), "pooled z"
+    return Estimate(
+        value=value,
+        se=unpooled_se(control, treatment),
+        lower=lower,
+        upper=upper,
+        p_value=p_value,
+        confidence=confidence,
+        method=f"{test}, Newcombe interval",
+    )
+
+
+def _fisher(control: Moments, treatment: Moments) -> float:
+    from scipy import stats  # noqa: PLC0415  takes a second to load, and only small counts need it
+
+    table = np.array([[successes_of(arm), arm.n - successes_of(arm)] for arm in (control, treatment)])
+    return float(stats.fisher_exact(table).pvalue)
+
+
+def why_not_rates(control: Moments, treatment: Moments) -> Unavailable | None:
+    """Why two arms cannot be compared as rates, or None when they can."""
+    refusal = why_not_comparable(control, treatment, min_units=1)
+    if refusal is not None:
+        return refusal
+    for name, arm in (("control", control), ("treatment", treatment)):
+        if not -1e-9 <= arm.mean <= 1 + 1e-9:
+            return Unavailable(
+                reason=UnavailableReason.METHOD_NOT_VALID_HERE,
+                detail=f"{name} has mean {arm.mean:g}, which is no rate; a proportion counts 0 or 1 per unit",
+            )
+    return None
+
+
+def successes_of(arm: Moments) -> int:
+    """Units with the event."""
+    return round(arm.n * arm.mean)
+
+
+def _rate(arm: Moments) -> float:
+    return successes_of(arm) / arm.n
+
+
+def unpooled_se(control: Moments, treatment: Moments) -> float:
+    """Standard error of the difference in rates, each arm with its own rate; 0 when both are constant."""
+    variances = (_rate(arm) * (1 - _rate(arm)) / arm.n for arm in (control, treatment))
+    return math.sqrt(sum(variances))
+
+
+def wald_interval(control: Moments, treatment: Moments, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Rate difference plus or minus z standard errors: too narrow with few events, shown on request."""
+    half = normal_isf(tail_of(confidence, sides=2)) * unpooled_se(control, treatment)
+    value = _rate(treatment) - _rate(control)
+    return value - half, value + half
+
+
+def newcombe_interval(control: Moments, treatment: Moments, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the rate difference from the Wilson intervals of both arms.
+
+    References:
+        Newcombe (1998), Statistics in Medicine 17, 873-890, method 10.
+    """
+    z = normal_isf(tail_of(confidence, sides=2))
+    return hybrid_score_bounds(control, treatment, weight_control=1, weight_treatment=1, z=z)
+
+
+def hybrid_score_bounds(
+    control: Moments, treatment: Moments, *, weight_control: float, weight_treatment: float, z: float
+) -> tuple[float, float]:
+    """Bounds of weight_treatment · treatment rate - weight_control · control rate.
+
+    Each arm brings its distance from its rate to its Wilson bound on the side that matters, and the
+    distances add as squares. With weights 1 and 1 this is Newcombe's method 10.
+
+    Args:
+        control: Moments of one 0 or 1 per unit.
+        treatment: The same of the other arm.
+        weight_control: Any sign.
+        weight_treatment: Any sign.
+        z: Normal quantile of each bound, at least 0.
+
+    References:
+        Zou, Donner (2008), Statistics in Medicine 27, 1693-1702.
+    """
+    below = above = 0.0
+    value = 0.0
+    for arm, weight in ((treatment, weight_treatment), (control, -weight_control)):
+        low, high = (weight * bound for bound in wilson_interval(successes_of(arm), arm.n, z=z))
+        point = weight * _rate(arm)
+        value += point
+        below += (point - min(low, high)) ** 2
+        above += (max(low, high) - point) ** 2
+    return value - math.sqrt(below), value + math.sqrt(above)
+
+
+def wilson_interval(successes: int, n: int, *, z: float) -> tuple[float, float]:
+    """Bounds of one rate, each at the normal quantile `z`.
+
+    Raises:
+        DataError: There are no units, or more successes than units.
+
+    References:
+        Wilson (1927), JASA 22, 209-212.
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise DataError(f"{successes} successes in {n} units; give 1 unit or more and at most n successes")
+    rate, z2 = successes / n, z * z
+    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    # At 0 and n successes a bound is the rate itself, where rounding would put it a hair outside.
+    lower = 0.0 if successes == 0 else centre - half
+    upper = 1.0 if successes == n else centre + half
+    return lower, upper
+
+
+def cohens_h(control_rate: float, treatment_rate: float) -> float:
+    """Difference of two rates on the arcsine scale, plus when the treatment's is higher.
+
+    References:
+        Cohen (1988), Statistical Power Analysis, chapter 6.
+    """
+    for rate in (control_rate, treatment_rate):
+        if not 0 <= rate <= 1:
+            raise DataError(f"rate {rate:g} is not between 0 and 1; give a share of units")
+    return 2 * math.asin(math.sqrt(treatment_rate)) - 2 * math.asin(math.sqrt(control_rate))
+
+
+def size_in_words(h: float) -> Literal["negligible", "small", "medium", "large"]:
+    """Cohen's word for the size of an h."""
+    size = abs(h)
+    if size < 0.2:
+        return "negligible"
+    if size < 0.5:
+        return "small"
+    return "medium" if size < 0.8 else "large"

@@ -1,0 +1,113 @@
+"""Intervals that may be read every day."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abflow.errors import SpecError
+from abflow.stats.confidence_sequence import (
+    SequenceBounds,
+    one_sided_multiplier,
+    rho2,
+    sequence_bounds,
+    two_sided_multiplier,
+)
+from abflow.stats.result import Unavailable, UnavailableReason
+
+
+def test_at_the_planned_size_it_costs_1_92_times_the_units_of_a_fixed_test() -> None:
+    at_end = two_sided_multiplier(10_000, alpha=0.05, planned=10_000)
+    assert ((at_end + 0.8416212) / (1.9599640 + 0.8416212)) ** 2 == pytest.approx(1.92, abs=0.006)
+
+
+def test_the_tuning_reproduces_the_paper() -> None:
+    # arXiv 2103.06476v9: rho = sqrt((-2 ln a + ln(-2 ln a + 1)) / t*); a = 0.05, t* = 1000 by hand.
+    assert math.sqrt(rho2(0.05, planned=1000)) == pytest.approx(math.sqrt((5.9914645 + 1.9446901) / 1000), rel=1e-6)
+
+
+def test_two_sided_multiplier_by_hand() -> None:
+    # n rho² = 7.9361546 at n = N*: sqrt(2 · 8.9361546 / 7.9361546 · ln(sqrt(8.9361546) / 0.05)).
+    assert two_sided_multiplier(500, alpha=0.05, planned=500) == pytest.approx(3.0352, abs=5e-5)
+
+
+def test_one_sided_multiplier_by_hand() -> None:
+    # With 2 a = 0.1, n rho² = 6.3288596: sqrt(2 · 7.3288596 / 6.3288596 · ln(1 + sqrt(7.3288596) / 0.1)).
+    assert one_sided_multiplier(500, alpha=0.05, planned=500) == pytest.approx(2.7791, abs=5e-5)
+
+
+@given(st.floats(0.1, 10), st.floats(0.001, 0.1), st.integers(100, 10**6))
+def test_a_bound_on_one_side_is_nearer_than_the_ends_of_an_interval(
+    progress: float, alpha: float, planned: int
+) -> None:
+    n = round(progress * planned)
+    one = one_sided_multiplier(n, alpha=alpha, planned=planned)
+    two = two_sided_multiplier(n, alpha=alpha, planned=planned)
+    assert one < two
+
+
+@given(st.integers(2, 10**6), st.floats(0.001, 0.2))
+def test_no_other_tuning_is_much_tighter_at_the_planned_size(planned: int, alpha: float) -> None:
+    tuned = two_sided_multiplier(planned, alpha=alpha, planned=planned)
+    for factor in (0.25, 0.5, 2, 4):
+        other = two_sided_multiplier(planned, alpha=alpha, planned=max(1, round(planned * factor)))
+        assert tuned <= other * 1.002
+
+
+@given(st.floats(-5, 5), st.floats(0.01, 3), st.sampled_from([0.01, 7.0]))
+def test_bounds_scale_with_the_unit(value: float, se: float, by: float) -> None:
+    plain, scaled = bounds_of(value, se), bounds_of(value * by, se * by)
+    assert scaled.lower == pytest.approx(plain.lower * by, rel=1e-9, abs=1e-12)
+    assert scaled.two_sided == pytest.approx([end * by for end in plain.two_sided], rel=1e-9, abs=1e-12)
+    assert plain.two_sided[0] < plain.lower < value < plain.upper < plain.two_sided[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "units", "nonzero", "reason"),
+    [
+        (0.1, 0.1, (99, 5000), 500, UnavailableReason.TOO_FEW_UNITS),
+        (0.1, 0.1, (5000, 5000), 9, UnavailableReason.TOO_FEW_UNITS),
+        (0.1, 0.0, (5000, 5000), 500, UnavailableReason.NO_VARIANCE),
+        (math.inf, 0.1, (5000, 5000), 500, UnavailableReason.NOT_FINITE),
+        (0.1, math.nan, (5000, 5000), 500, UnavailableReason.NOT_FINITE),
+    ],
+)
+def test_a_sequence_that_cannot_start_says_why(
+    value: float, se: float, units: tuple[int, int], nonzero: int, reason: UnavailableReason
+) -> None:
+    got = sequence_bounds(value, se, units=units, nonzero=nonzero, planned=10_000, alpha=0.05)
+    assert isinstance(got, Unavailable)
+    assert got.reason is reason
+
+
+def test_impossible_plans_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"alpha 1\.2"):
+        one_sided_multiplier(10, alpha=0.6, planned=100)
+    with pytest.raises(SpecError, match="0 planned units"):
+        two_sided_multiplier(10, alpha=0.05, planned=0)
+
+
+@pytest.mark.slow
+def test_a_hundred_looks_at_nothing_rarely_find_something_and_ten_naive_ones_often_do() -> None:
+    runs, looks = 5_000, 100
+    steps = np.random.default_rng(20_261_015).normal(size=(runs, looks))
+    z = steps.cumsum(axis=1) / np.sqrt(np.arange(1, looks + 1))
+    units = np.arange(1, looks + 1) * 200
+    two = np.array([two_sided_multiplier(int(n), alpha=0.05, planned=20_000) for n in units])
+    one = np.array([one_sided_multiplier(int(n), alpha=0.05, planned=20_000) for n in units])
+    band = 3.29 * math.sqrt(0.05 * 0.95 / runs)
+    for ever in ((np.abs(z) > two).any(axis=1), (z > one).any(axis=1)):
+        assert 0.005 < ever.mean() <= 0.05 + band
+    # Armitage, McPherson, Rowe (1969): ten equally spaced looks reject .1934.
+    naive = (np.abs(z[:, 9::10]) > 1.959964).any(axis=1).mean()
+    assert naive == pytest.approx(0.1934, abs=3.29 * math.sqrt(0.1934 * 0.8066 / runs))
+
+
+def bounds_of(value: float, se: float) -> SequenceBounds:
+    got = sequence_bounds(value, se, units=(400, 600), nonzero=300, planned=5_000, alpha=0.05)
+    assert isinstance(got, SequenceBounds)
+    return got
