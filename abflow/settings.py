@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     ledger: Path | None = Field(default=None, description="The chain of decisions; root/data/ledger.jsonl.")
     mlflow_tracking_uri: str | None = Field(
         default=None,
-        validation_alias=AliasChoices("mlflow_tracking_uri", "ABFLOW_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI"),
+        validation_alias=AliasChoices("ABFLOW_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI"),
         description="Where MLflow answers; also read from MLFLOW_TRACKING_URI.",
     )
     mlflow_experiment: str = Field(default="abflow", description="The MLflow experiment that holds the runs.")

@@ -87,7 +87,7 @@ def build_unit_day(
         with reading(exposures):
             _make(db, "exposures_once", experiment=spec.experiment)
             _write(db, "units", folder / units_file)
-        outcome_rows, measured = _open_outcomes(db, spec, outcomes)
+        outcome_rows, read = _open_outcomes(db, spec, outcomes)
         with reading(outcomes):
             _write(db, "events", folder / events_file)
         once = _one(db, "select count(*) from exposures_once")
@@ -108,7 +108,7 @@ def build_unit_day(
         exposures=once,
         units=units,
         outcome_rows=outcome_rows,
-        repeated_events=measured - sum(rows for _, rows, _ in kept),
+        repeated_events=read - sum(rows // columns for _, rows, columns in kept),
         events={event: rows // columns for event, rows, columns in kept},
         served=tuple(
             Served(variant=v, model_version=version, fallback=fallback, exposures=n)
@@ -174,22 +174,28 @@ def _open_outcomes(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: Day
         db.execute(f"create or replace temp view measured_rows as {' union all '.join(parts)}")
         rows = _one(db, "select count(*) from raw_outcomes")
         counts = db.execute(
-            "select count(*), count(*) filter (where happened is null), count(*) filter (where unit_id is null) "
+            "select count(*) filter (where happened is null), count(*) filter (where unit_id is null) "
             "from measured_rows"
         ).fetchone()
+        events = {measure.event_type for measure in measures}  # an event read through two columns is one event
+        read = _one(db, f"select count(*) from raw_outcomes where {_is_one_of(events, columns)}")
         unreadable = db.execute(
             "select event_type, measured, count(*) from measured_rows where measured <> '' "
             "and (amount is null or not isfinite(amount)) group by all order by all limit 1"
         ).fetchone()
-    measured, *nulls = counts or (0, 0, 0)
-    _refuse_nulls(log, ("timestamp", UNIT_COLUMN), nulls)
+    _refuse_nulls(log, ("timestamp", UNIT_COLUMN), list(counts or (0, 0)))
     if unreadable:
         event, column, count = unreadable
         raise ContractBroken(
             f"log 'outcomes', day {log.day}: {column} of {count} {event!r} events in {log.folder} is missing or not a "
             "finite number; correct the log, because counting it as 0 would move the mean"
         )
-    return rows, measured
+    return rows, read
+
+
+def _is_one_of(events: set[str], columns: dict[str, str]) -> str:
+    listed = ", ".join(literal(event) for event in sorted(events))
+    return f"{as_text('event_type', columns['event_type'])} in ({listed})"
 
 
 def _measured(measure: Measure, columns: dict[str, str], happened: str) -> str:

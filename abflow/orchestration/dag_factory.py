@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, time, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context
@@ -15,14 +14,26 @@ from abflow.orchestration.operators import ChooseSteps, LifecycleStep, PlanAppro
 from abflow.orchestration.placeholder import broken_dag
 from abflow.orchestration.runtime import project_settings
 from abflow.spec.calendar import Calendar, Step, calendar_of
-from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.experiment import NAME, ExperimentSpec
 from abflow.spec.loading import load_experiment
 
 PREFIX = "abflow__"
+LONGEST_NAME = 200  # Airflow's ids may have 250 characters
 # A held experiment lets later days wait; with no room for all of them the cleared day would wait for a place
 # that the waiting days occupy, for ever.
 SPARE_RUNS = 16
 RETRY = {"retries": 3}  # how long to wait between them is Airflow's own setting
+
+# A step that its day skips is done at once, so what comes after it also waits for the last step before it.
+AFTER = {
+    Step.CHECK_HEALTH: (Step.AGGREGATE_DAY,),
+    Step.AA_CHECK: (Step.VALIDATE_SHADOW_LOG, Step.CHECK_HEALTH),
+    Step.SAMPLE_SIZE_GATE: (Step.AA_CHECK,),
+    Step.ANALYZE: (Step.CHECK_HEALTH, Step.SAMPLE_SIZE_GATE),
+    Step.DECIDE: (Step.ANALYZE,),
+    Step.APPROVE: (Step.DECIDE,),
+    Step.PROMOTE: (Step.DECIDE, Step.APPROVE),
+}
 
 
 def experiment_dags(dags_folder: Path) -> dict[str, DAG]:
@@ -46,8 +57,13 @@ def experiment_dags(dags_folder: Path) -> dict[str, DAG]:
 
 
 def dag_id_of(file: Path) -> str:
-    """The DAG's id: the experiment's name is its file's."""
-    return PREFIX + re.sub(r"[^A-Za-z0-9_.-]", "_", file.stem)
+    """The DAG's id: the experiment's name is its file's.
+
+    A file that can hold no experiment keeps its ending there, so that it never takes the place of one that does.
+    """
+    if file.suffix == ".yaml" and re.fullmatch(NAME, file.stem):
+        return PREFIX + file.stem
+    return PREFIX + re.sub(r"[^A-Za-z0-9_.-]", "_", file.name)[-LONGEST_NAME:]
 
 
 def build_dag(spec: ExperimentSpec, root: str) -> DAG:
@@ -75,10 +91,8 @@ def build_dag(spec: ExperimentSpec, root: str) -> DAG:
         )
         tasks: dict[Step, BaseOperator] = {step: _task(spec, step, root) for step in Step}
         today >> list(tasks.values())
-        chain = [step for step in Step if step is not Step.VALIDATE_SHADOW_LOG]
-        for before, after in pairwise(chain):
-            tasks[before] >> tasks[after]
-        tasks[Step.VALIDATE_SHADOW_LOG] >> tasks[Step.AA_CHECK]
+        for step, earlier in AFTER.items():
+            [tasks[before] for before in earlier] >> tasks[step]
     return dag
 
 
@@ -89,6 +103,8 @@ def _dag_of(file: Path, dag_id: str, root: str) -> DAG:
         return build_dag(load_experiment(file), root)
     except SpecError as error:
         return broken_dag(dag_id, str(error))
+    except Exception as error:  # noqa: BLE001  whatever one file does, the others' experiments are running
+        return broken_dag(dag_id, f"{file}: abflow cannot make a DAG of it: {type(error).__name__}: {error}")
 
 
 def _task(spec: ExperimentSpec, step: Step, root: str) -> BaseOperator:

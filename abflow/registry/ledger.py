@@ -106,7 +106,11 @@ class Ledger:
         if not self.path.exists():
             return ()
         found: list[Entry] = []
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), start=1):
+        *lines, rest = self.path.read_text(encoding="utf-8").split("\n")  # splitlines also splits inside facts
+        if rest:
+            where = f"{self.path}, line {len(lines) + 1}"
+            raise LedgerBroken(f"{where}: the entry was cut; restore the ledger from a backup")
+        for number, line in enumerate(lines, start=1):
             before = found[-1].sha256 if found else GENESIS
             found.append(self._checked(line, number, before))
         return tuple(found)

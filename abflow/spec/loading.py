@@ -17,6 +17,10 @@ from abflow.spec.support import not_yet
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
 _Path = tuple[str | int, ...]
 
+# A YAML alias may stand for itself or for a thousand times its size.
+MOST_LEVELS = 20
+MOST_FIELDS = 10_000
+
 
 def load_experiment(path: Path) -> ExperimentSpec:
     """Read one experiment file.
@@ -66,7 +70,7 @@ def _read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[_Path, int]
     loader = _Loader("")
     try:
         return loader.construct_document(node), lines
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:  # the latter two by tags such as !!bool
         raise SpecError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
     finally:
         loader.dispose()
@@ -75,6 +79,10 @@ def _read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[_Path, int]
 def _walk(node: yaml.Node, path: _Path, lines: dict[_Path, int], source: str) -> None:
     """Note the line of every field, and refuse what YAML would let pass in silence."""
     lines[path] = node.start_mark.line + 1
+    if len(path) > MOST_LEVELS:
+        raise SpecError(f"{source}:{lines[path]}: nested too deeply; an experiment has at most {MOST_LEVELS} levels")
+    if len(lines) > MOST_FIELDS:
+        raise SpecError(f"{source}:{lines[path]}: too many fields; an experiment has at most {MOST_FIELDS}")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             line = key.start_mark.line + 1

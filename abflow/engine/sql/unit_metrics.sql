@@ -5,15 +5,13 @@ with events_once as (
     from events
     where event_id is null
     union all
-    select
-        arg_min(unit_id, row(happened, unit_id)) as unit_id,
-        event_type,
-        measured,
-        min(happened) as happened,
-        arg_min(amount, row(happened, unit_id)) as amount
-    from events
-    where event_id is not null
-    group by event_id, event_type, measured
+    select earliest.unit_id, event_type, measured, earliest.happened, earliest.amount
+    from (
+        select event_type, measured, min({'happened': happened, 'unit_id': unit_id, 'amount': amount}) as earliest
+        from events
+        where event_id is not null
+        group by event_id, event_type, measured
+    ) as repeats
 ),
 
 totals as (

@@ -1,0 +1,152 @@
+"""A slow, obviously right engine in plain Python, written from the statistical rules and not from the SQL."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from abflow.spec.calendar import Period
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric
+from tests.engine.small_logs import Days, Row
+
+
+@dataclass
+class Unit:
+    """One exposed unit of the phase."""
+
+    entered: datetime
+    variant: str
+    crossed: bool
+    enrolled: bool
+
+
+@dataclass
+class Expected:
+    """What one metric must be in one variant under one way of treating crossed units."""
+
+    n: int
+    mean: float
+    m2: float
+    lowest: float
+    highest: float
+    non_zero: int
+    immature: int
+    cap: float | None
+
+
+def expected_units(spec: ExperimentSpec, period: Period, exposures: Days) -> dict[str, Unit]:
+    """Everybody exposed inside the phase (rules 1.1, 1.2, 1.6, 1.7)."""
+    rows = [row for day in exposures.values() for row in day if row["experiment_id"] == spec.experiment]
+    seen: dict[str, list[tuple[datetime, str]]] = {}
+    for row in _earliest(rows, lambda row: (row["request_id"], row["timestamp"].date()), "request_id", "variant"):
+        if _midnight(period.start) <= row["timestamp"] < _midnight(period.end):
+            seen.setdefault(row["user_id"], []).append((row["timestamp"], row["variant"]))
+    units = {}
+    for unit, moments in seen.items():
+        entered, variant = min(moments)
+        units[unit] = Unit(
+            entered=entered,
+            variant=variant,
+            crossed=len({variant for _, variant in moments}) > 1,
+            enrolled=entered < _midnight(period.start + timedelta(days=period.enroll_days)),
+        )
+    return units
+
+
+def expected_cohorts(units: dict[str, Unit]) -> Counter[tuple[str, date, bool, bool]]:
+    return Counter((unit.variant, unit.entered.date(), unit.enrolled, unit.crossed) for unit in units.values())
+
+
+def expected_metrics(
+    spec: ExperimentSpec, period: Period, exposures: Days, outcomes: Days
+) -> dict[tuple[str, str, str], Expected]:
+    """Every metric by name, variant and contamination policy (rules 1.3, 1.4, 1.6, 2)."""
+    units = {name: unit for name, unit in expected_units(spec, period, exposures).items() if unit.enrolled}
+    cut_off = _midnight(period.end)
+    found = {}
+    for name, metric in spec.metrics.items():
+        window = None if metric.window_days is None else timedelta(hours=24 * metric.window_days)
+        mature = {unit for unit, state in units.items() if window is None or state.entered + window <= cut_off}
+        values = {unit: _value(metric, unit, units[unit].entered, window, cut_off, outcomes) for unit in mature}
+        cap = _cap(metric, list(values.values()))
+        if cap is not None:
+            values = {unit: min(value, cap) for unit, value in values.items()}
+        for policy in ("exclude", "keep_first"):
+            kept = {unit: state for unit, state in units.items() if policy == "keep_first" or not state.crossed}
+            for variant in {state.variant for state in kept.values()}:
+                members = [unit for unit, state in kept.items() if state.variant == variant]
+                found[name, variant, policy] = _moments(
+                    [values[unit] for unit in members if unit in mature],
+                    immature=sum(unit not in mature for unit in members),
+                    cap=cap,
+                )
+    return found
+
+
+def _value(
+    metric: Metric, unit: str, entered: datetime, window: timedelta | None, cut_off: datetime, outcomes: Days
+) -> float:
+    assert isinstance(metric, ProportionMetric | CountMetric | MeanMetric)
+    column = metric.value if isinstance(metric, MeanMetric) else None
+    rows = [row for day in outcomes.values() for row in day if row["event_type"] == metric.event]
+    once = _earliest(rows, lambda row: row["event_id"], "event_id", column)
+    end = cut_off if window is None else entered + window
+    mine = [row for row in once if row["user_id"] == unit and entered <= row["timestamp"] < end]
+    if isinstance(metric, ProportionMetric):
+        return 1.0 if mine else 0.0
+    if isinstance(metric, CountMetric):
+        return float(len(mine))
+    return math.fsum(row[metric.value] for row in mine)
+
+
+def _earliest(rows: Iterable[Row], key_of: object, id_column: str, then_by: str | None) -> list[Row]:
+    """Rows without an id, and of those with one the earliest for each key; equal times by unit, then by content."""
+    assert callable(key_of)
+    distinct: list[Row] = []
+    first: dict[object, tuple[tuple[object, ...], Row]] = {}
+    for row in rows:
+        if row[id_column] is None:
+            distinct.append(row)
+            continue
+        rank = (row["timestamp"], row["user_id"], row[then_by] if then_by else 0)
+        key = key_of(row)
+        if key not in first or rank < first[key][0]:
+            first[key] = (rank, row)
+    return distinct + [row for _, row in first.values()]
+
+
+def _cap(metric: Metric, values: list[float]) -> float | None:
+    if not isinstance(metric, MeanMetric) or metric.cap is None:
+        return None
+    if not isinstance(metric.cap, str):
+        return metric.cap
+    looked_at = sorted(value for value in values if metric.over == "all" or value > 0)
+    if not looked_at:
+        return None
+    place = (len(looked_at) - 1) * float(metric.cap.removeprefix("p")) / 100
+    below = math.floor(place)
+    above = min(below + 1, len(looked_at) - 1)
+    return looked_at[below] + (place - below) * (looked_at[above] - looked_at[below])
+
+
+def _moments(values: list[float], *, immature: int, cap: float | None) -> Expected:
+    n = len(values)
+    mean = math.fsum(values) / n if n else 0.0
+    return Expected(
+        n=n,
+        mean=mean,
+        m2=math.fsum((value - mean) ** 2 for value in values),
+        lowest=min(values, default=0.0),
+        highest=max(values, default=0.0),
+        non_zero=sum(value != 0 for value in values),
+        immature=immature,
+        cap=cap,
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time())

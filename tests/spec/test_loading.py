@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abflow.errors import SpecError
+from abflow.spec.experiment import AaPhase, ExperimentSpec
+from abflow.spec.loading import load_experiment, parse_experiment
+from abflow.spec.metrics import MeanMetric
+from tests.spec.files import GOOD, edited
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        parse_experiment(text, source="churn_v3.yaml")
+    return str(caught.value)
+
+
+def test_a_whole_file_becomes_a_spec(tmp_path: Path) -> None:
+    path = tmp_path / "churn_v3.yaml"
+    path.write_text(GOOD)
+    spec = load_experiment(path)
+    assert (spec.experiment, spec.control_name, spec.treatments) == ("churn_v3", "control", ("treatment",))
+    assert spec.variants["treatment"].version == "@challenger"
+    assert isinstance(spec.phases.aa, AaPhase)
+    assert spec.phases.aa.enroll_days == 7
+    assert (spec.primary_name, spec.primary.window_days) == ("retained", 7)
+    revenue = spec.metrics["revenue"]
+    assert isinstance(revenue, MeanMetric)
+    assert revenue.cap_quantile == pytest.approx(0.999)
+    assert revenue.cap_value is None
+    assert spec.metrics["tickets"].sign == -1
+    assert spec.sizing.continue_reason == "this is all the traffic there is"
+
+
+@pytest.mark.parametrize("name", ["churn_demo", "open_bandit_men"])
+def test_the_files_that_come_with_abflow_load(name: str) -> None:
+    folder = Path(__file__).parents[2] / "dags" / "experiments"
+    assert load_experiment(folder / f"{name}.yaml").experiment == name
+
+
+def test_defaults_follow_from_what_is_there() -> None:
+    spec = parse_experiment(edited("test: {enroll_days: 14, days: 21}", "test: {days: 28}"))
+    assert spec.enroll_days == 28 - 7
+    assert spec.assignment_salt == "churn_v3"
+    assert spec.arm_alpha == 0.05
+
+
+def test_several_arms_share_the_alpha() -> None:
+    third = 'weight: 50}\n  treatment: {version: "@challenger", weight: 25}\n  other: {version: 7, weight: 25}'
+    text = edited('weight: 0.5}\n  treatment: {version: "@challenger", weight: 0.5}', third)
+    spec = parse_experiment(text.replace("correction: holm}", "correction: holm, family_size: 5}"))
+    assert spec.treatments == ("treatment", "other")
+    assert spec.variants["other"].version == "7"
+    assert spec.arm_alpha == pytest.approx(0.05 / 2 / 5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        # unknown and missing fields
+        (
+            "owner: growth-ml",
+            "owner: growth-ml\nsegmnts: [a]",
+            ":4: segmnts: there is no such field; did you mean 'segments'?",
+        ),
+        (
+            "days: 3}",
+            "days: 3, wndow_days: 1}",
+            ":11: phases.shadow.wndow_days: there is no such field; did you mean 'window_days'",
+        ),
+        ("owner: growth-ml", "owner: growth-ml\nqqqqqqqq: 1", "see `abflow schema`"),
+        ("owner: growth-ml\n", "", ":1: owner: is missing"),
+        ("unit: user_id\n", "", "unit: is missing"),
+        ("event: ticket, ", "", ":21: metrics.tickets.event: is missing"),
+        ("kind: count", "kind: counts", ":21: metrics.tickets: "),
+        ("alpha: 0.05", "alpha: 0.7", ":22: analysis.alpha: input should be less than 0.5, given 0.7"),
+        ("alpha: 0.05", "alpha: .nan", ":22: analysis.alpha: "),
+        ("alpha: 0.05", "alpha: five", ":22: analysis.alpha: input should be a valid number"),
+        ("owner: growth-ml", "owner: ''", ":3: owner: "),
+        # variants
+        (
+            'n", weight: 0.5}',
+            'n", weight: 0.6}',
+            ":5: variants: weights add up to 1.1; fractions must add up to 1 (control 0.6,",
+        ),
+        ('n", weight: 0.5}', 'n", weight: -1}', ":6: variants.control.weight: input should be greater than 0"),
+        ('n", weight: 0.5}', 'n", weight: 0.99995}\n  x: {version: 1, weight: -0.49995}', "variants.x.weight"),
+        (
+            '{version: "@champion", weight: 0.5}',
+            '{version: "champion", weight: 0.5}',
+            "neither an alias such as '@champion'",
+        ),
+        ('{version: "@champion", weight: 0.5}', "{version: yes, weight: 0.5}", "version True is neither an alias"),
+        ('{version: "@champion", weight: 0.5}', "{version: 0, weight: 0.5}", "version 0 is neither an alias"),
+        ('{version: "@champion", weight: 0.5}', "{weight: 0.5}", "variants.control needs a version of model 'churn'"),
+        ("model: churn\n", "", "but no `model` is named"),
+        ("  control: {", "  no: {", ":6: the name 'no' is not text in YAML; put it in quotes"),
+        ("  control: {", "  1: {", ":6: the name '1' is not text in YAML; put it in quotes"),
+        ("  control: {", "  ' ': {", "must have 1 to 200 visible characters"),
+        ("  treatment: {", "  control: {", ":7: 'control' stands twice; keep one of them"),
+        ("unit: user_id", "unit: user_id\nowner: me", ":9: 'owner' stands twice"),
+        ("unit: user_id", "unit: user_id\ncontrol: champ", "'champ' is not one of the variants control, treatment"),
+        ("unit: user_id", "unit: user_id\ncontrol: [control, treatment]", "names every variant"),
+        # metrics
+        (
+            "role: secondary",
+            "role: primary, mde: {relative: -0.1}",
+            "exactly one metric must have role: primary, found retained, tickets",
+        ),
+        ("role: primary", "role: secondary", "exactly one metric must have role: primary, found none"),
+        (
+            "mde: {relative: 0.02}",
+            "mde: {relative: -0.02}",
+            ":19: metrics.retained: mde -2 % contradicts direction: increase",
+        ),
+        ("mde: {relative: 0.02}", "mde: {relative: 0}", "mde +0 % contradicts"),
+        ("mde: {relative: 0.02}", "mde: {relative: 0.02, absolute: 1}", "give exactly one of relative and absolute"),
+        (", mde: {relative: 0.02}", "", "metrics.retained is primary and needs an mde"),
+        (
+            "margin: {relative: -0.02}",
+            "margin: {relative: 0.02}",
+            ":20: metrics.revenue: margin +2 % contradicts direction: increase; a margin must be negative",
+        ),
+        (", margin: {relative: -0.02}", "", "a guardrail needs a margin"),
+        ("direction: decrease", "direction: decrease, mde: {absolute: 3}", "mde +3 contradicts direction: decrease"),
+        ("direction: decrease", "direction: decrease, sized: false", "say why in `why`"),
+        ("cap: p99.9", "cap: p100", "cap 'p100' is neither a number nor a percentile"),
+        ("cap: p99.9", "cap: p0", "cap 'p0' is neither"),
+        ("cap: p99.9", "cap: 0", "cap 0 would remove every positive value"),
+        ("  tickets: {", "  tick-ets: {", "metric name 'tick-ets' may hold letters"),
+        ("correction: holm}", "preset: do_no_harm}", "metrics.retained needs a margin"),
+        # phases
+        ("shadow: data/logs/shadow\n  ", "", "phases.shadow needs logs.shadow"),
+        ("shadow: {start: 2026-10-01, days: 3}", "shadow: {skip: no shadow traffic}", "phases.aa.start is missing"),
+        ("shadow: {start: 2026-10-01, days: 3}", "shadow: {skip: ''}", "phases.shadow.skip: "),
+        ("start: 2026-10-01, days: 3", "start: 2026-10-45, days: 3", "not valid YAML"),
+        (
+            "aa: {enroll_days: 7, days: 14}",
+            "aa: {start: 2026-10-02, days: 14}",
+            "phases.aa.start is 2026-10-02, but the phase before it lasts until 2026-10-04",
+        ),
+        (
+            "aa: {enroll_days: 7, days: 14}",
+            "aa: {enroll_days: 15, days: 14}",
+            "phases.aa.enroll_days is 15, more than its 14 days",
+        ),
+        (
+            "test: {enroll_days: 14, days: 21}",
+            "test: {start: 2026-10-17, enroll_days: 14, days: 21}",
+            "phases.test.start is 2026-10-17, but the phase before it lasts until 2026-10-18",
+        ),
+        (
+            "test: {enroll_days: 14, days: 21}",
+            "test: {enroll_days: 28, days: 21}",
+            "phases.test.enroll_days is 28, more than its 21 days",
+        ),
+        (
+            "test: {enroll_days: 14, days: 21}",
+            "test: {enroll_days: 21, days: 21}",
+            "enroll_days 21 + longest window 7 > days 21",
+        ),
+        ("test: {enroll_days: 14, days: 21}", "test: {enroll_days: 13, days: 21}", "or not whole weeks"),
+        (
+            "test: {enroll_days: 14, days: 21}",
+            "test: {enroll_days: 7, days: 13, immature: allowed}",
+            "less than 14 days",
+        ),
+        ("test: {enroll_days: 14, days: 21}", "test: {days: 7}", "nobody could be observed to the end"),
+        (
+            "test: {enroll_days: 14, days: 21}",
+            "test: {enroll_days: 14, days: 0}",
+            "phases.test.days: input should be greater",
+        ),
+        # promotion
+        ("alias: champion", "alias: latest", "alias 'latest' is reserved by MLflow"),
+        ("alias: champion", "alias: v3", "alias 'v3' is reserved by MLflow"),
+        # names
+        ("experiment: churn_v3", "experiment: ../x", ":1: experiment: string should match pattern"),
+        ("experiment: churn_v3", "experiment: a/b", ":1: experiment: string should match pattern"),
+        ("experiment: churn_v3", 'experiment: "x\\n"', ":1: experiment: string should match pattern"),
+        ("experiment: churn_v3", "experiment: 123", ":1: experiment: input should be a valid string, given 123"),
+    ],
+)
+def test_an_error_names_the_place_and_what_is_wrong(old: str, new: str, message: str) -> None:
+    got = refusal(edited(old, new))
+    assert got.startswith("churn_v3.yaml")
+    assert message in got, got
+
+
+def test_a_skipped_shadow_and_aa_need_the_start_of_the_test() -> None:
+    text = edited("shadow: {start: 2026-10-01, days: 3}", "shadow: {skip: nothing to mirror}")
+    text = text.replace("aa: {enroll_days: 7, days: 14}", "aa: {skip: trusted for years}")
+    assert "phases.test.start is missing" in refusal(text)
+    spec = parse_experiment(text.replace("test: {", "test: {start: 2026-11-02, "))
+    assert spec.phases.test.start == date(2026, 11, 2)
+
+
+def test_every_problem_is_told_at_once() -> None:
+    got = refusal(edited("alpha: 0.05, power: 0.8", "alpha: 2, power: 3"))
+    assert "analysis.alpha" in got
+    assert "analysis.power" in got
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("method: fixed_horizon", "method: group_sequential", ":22: analysis.method: 'group_sequential'"),
+        ("method: fixed_horizon", "method: always_valid", ":22: analysis.method: 'always_valid'"),
+        ("method: fixed_horizon", "method: sprt", ":22: analysis.method: 'sprt'"),
+        ("method: fixed_horizon", "method: bayesian", ":22: analysis.method: 'bayesian'"),
+        ("correction: holm", "correction: hochberg", ":22: analysis.correction: 'hochberg'"),
+        ("correction: holm", "cuped: {days: 14}", ":22: analysis.cuped: 'cuped'"),
+        ("correction: holm", "looks: [7, 14]", ":22: analysis.looks: 'looks'"),
+        ("correction: holm", "family: all", ":22: analysis.family: 'all'"),
+        ("correction: holm", "prior: {lift_sd: 0.1}", ":22: analysis.prior: 'prior'"),
+        ("unit: user_id", "unit: user_id\nallocation: ramp", ":9: allocation: 'ramp'"),
+        ("unit: user_id", "unit: user_id\nallocation: thompson", ":9: allocation: 'thompson'"),
+        ("unit: user_id", "unit: user_id\nengine: spark", ":9: engine: 'spark'"),
+        ("unit: user_id", "unit: user_id\nsegments: [country]", ":9: segments: 'segments'"),
+        ("unit: user_id", "unit: user_id\ncontrol: [control]", ":9: control: 'several controls'"),
+        ("days: 21}", "days: 21, extend: {max_days: 28}}", ":13: phases.test.extend: 'extend'"),
+        (
+            "kind: count, event: ticket",
+            "kind: quantile, value: latency_ms, q: 0.95",
+            ":21: metrics.tickets.kind: 'quantile'",
+        ),
+        (
+            "kind: count, event: ticket",
+            "kind: ratio, numerator: click, denominator: exposures",
+            ":21: metrics.tickets.kind: 'ratio'",
+        ),
+        ("shadow: data/logs/shadow", "shadow: s3://bucket/shadow", ":15: logs.shadow: 's3://bucket/shadow'"),
+        ("exposures: data/logs/exposures", "exposures: data/*/exposures", ":16: logs.exposures: 'data/*/exposures'"),
+        ("outcomes: data/logs/outcomes", "outcomes: data/log[s]", ":17: logs.outcomes: 'data/log[s]'"),
+    ],
+)
+def test_what_this_version_cannot_run_is_refused_by_name(old: str, new: str, place: str) -> None:
+    got = refusal(edited(old, new))
+    assert got == f"churn_v3.yaml{place} is part of the file format, but this version of abflow cannot run it yet"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "an experiment file is a mapping"),
+        ("- experiment: x", "an experiment file is a mapping"),
+        ("experiment", "an experiment file is a mapping"),
+        ("experiment: [x", "not valid YAML"),
+        ("experiment: x\n\towner: me", "not valid YAML"),
+        ("a: 1\n---\nb: 2", "not valid YAML"),
+        ("a: *nowhere", "not valid YAML"),
+        ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
+        ("a: !!int many", "not valid YAML"),
+        ("a: !!bool perhaps", "not valid YAML"),
+        ("a: !!timestamp soon", "not valid YAML"),
+        ("? [a, b]\n: 1", "is not text in YAML"),
+        ("a: &loop [*loop]", "nested too deeply"),
+        ("a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+         + "".join(f"{b}: &{b} [{', '.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+         "too many fields"),
+        ("\x00", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_text_that_is_no_experiment_is_refused(text: str, words: str) -> None:
+    assert words in refusal(text)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(max_size=40), st.integers(0, len(GOOD)), st.integers(0, 40))
+def test_whatever_is_typed_into_the_file_it_loads_or_says_why(typed: str, place: int, cut: int) -> None:
+    text = GOOD[:place] + typed + GOOD[place + cut :]
+    try:
+        spec = parse_experiment(text)
+    except SpecError:
+        return
+    assert isinstance(spec, ExperimentSpec)
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "churn_v3.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert load_experiment(path).sha256 == parse_experiment(GOOD).sha256
+
+
+def test_bytes_of_another_encoding_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "churn_v3.yaml"
+    path.write_bytes(edited("growth-ml", "gr\u00f6wth").encode("latin-1"))
+    with pytest.raises(SpecError, match="cannot be read as UTF-8 text"):
+        load_experiment(path)
+
+
+def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"nowhere\.yaml: cannot be read"):
+        load_experiment(tmp_path / "nowhere.yaml")
+
+
+def test_the_file_has_the_name_of_its_experiment(tmp_path: Path) -> None:
+    path = tmp_path / "churn.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(SpecError, match=r"rename it to churn_v3\.yaml"):
+        load_experiment(path)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from abflow.errors import DataError, EvidenceMissing
+from abflow.store.experiment_store import ExperimentStore, clear_staging
+
+DAY = date(2026, 10, 1)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    inputs: str
+    units_file: str
+    events_file: str
+
+
+def build(inputs: str, folder: Path, *, size: int = 1) -> Manifest:
+    made = Manifest(inputs, f"units-{inputs}.parquet", f"events-{inputs}.parquet")
+    for name in (made.units_file, made.events_file):
+        (folder / name).write_text(f"{name} " * size)
+    return made
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ExperimentStore:
+    return ExperimentStore(tmp_path, "churn_v3")
+
+
+def test_a_value_is_found_under_its_name_and_forgotten(store: ExperimentStore) -> None:
+    store.save("gates/aa", Manifest("i", "u", "e"))
+    assert store.find("gates/aa", Manifest) == Manifest("i", "u", "e")
+    assert store.get("gates/aa", Manifest, step="aa_check") == Manifest("i", "u", "e")
+    store.forget("gates/aa")
+    store.forget("gates/aa")
+    assert store.find("gates/aa", Manifest) is None
+
+
+def test_missing_evidence_names_the_step_that_makes_it(store: ExperimentStore) -> None:
+    with pytest.raises(EvidenceMissing, match="'churn_v3' has no gates/aa; it is made by aa_check"):
+        store.get("gates/aa", Manifest, step="aa_check")
+
+
+def test_a_value_of_another_shape_is_an_error_and_not_a_missing_one(store: ExperimentStore) -> None:
+    store.save_text("verdict.json", "{}")
+    with pytest.raises(DataError, match=r"verdict\.json is not what abflow wrote"):
+        store.find("verdict", Manifest)
+
+
+def test_experiments_do_not_see_each_other(store: ExperimentStore) -> None:
+    store.save("verdict", Manifest("i", "u", "e"))
+    assert ExperimentStore(store.root, "churn_v4").find("verdict", Manifest) is None
+
+
+def test_a_partition_is_its_manifest_and_the_two_files_it_names(store: ExperimentStore) -> None:
+    made = store.commit_partition(DAY, lambda folder: build("one", folder))
+    folder = store.partition_folder(DAY)
+    assert set(contents(folder)) == {"manifest.json", "units-one.parquet", "events-one.parquet"}
+    assert store.find(f"unit_day/date={DAY}/manifest", Manifest) == made
+
+
+def test_a_restated_day_replaces_the_old_files(store: ExperimentStore) -> None:
+    store.commit_partition(DAY, lambda folder: build("one", folder))
+    store.commit_partition(DAY, lambda folder: build("two", folder))
+    assert set(contents(store.partition_folder(DAY))) == {"manifest.json", "units-two.parquet", "events-two.parquet"}
+    found = store.find(f"unit_day/date={DAY}/manifest", Manifest)
+    assert found is not None
+    assert found.inputs == "two"
+
+
+def test_building_the_same_day_again_changes_no_byte(store: ExperimentStore) -> None:
+    store.commit_partition(DAY, lambda folder: build("one", folder))
+    before = contents(store.folder)
+    store.commit_partition(DAY, lambda folder: build("one", folder))
+    assert contents(store.folder) == before
+
+
+def test_a_build_that_fails_leaves_the_old_partition_as_it_was(store: ExperimentStore) -> None:
+    store.commit_partition(DAY, lambda folder: build("one", folder))
+    before = contents(store.root)
+
+    def half_built(folder: Path) -> Manifest:
+        build("two", folder)
+        raise DataError("the log broke off")
+
+    with pytest.raises(DataError, match="the log broke off"):
+        store.commit_partition(DAY, half_built)
+    assert contents(store.root) == before
+
+
+def test_a_build_that_forgot_a_file_leaves_the_old_partition_readable(store: ExperimentStore) -> None:
+    store.commit_partition(DAY, lambda folder: build("one", folder))
+    before = contents(store.partition_folder(DAY))
+
+    def forgetful(folder: Path) -> Manifest:
+        made = build("two", folder)
+        (folder / made.events_file).unlink()
+        return made
+
+    with pytest.raises(FileNotFoundError):
+        store.commit_partition(DAY, forgetful)
+    assert before.items() <= contents(store.partition_folder(DAY)).items()
+
+
+def test_a_killed_build_leaves_only_staging_which_can_be_cleared(store: ExperimentStore) -> None:
+    store.commit_partition(DAY, lambda folder: build("one", folder))
+    before = contents(store.folder)
+    child = multiprocessing.get_context("fork").Process(target=_build_and_die, args=(store,))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert contents(store.folder) == before
+    assert list((store.root / ".staging").rglob("units-two.parquet"))
+    clear_staging(store.root)
+    assert not (store.root / ".staging").exists()
+    assert store.commit_partition(DAY, lambda folder: build("two", folder)).inputs == "two"
+
+
+def _build_and_die(store: ExperimentStore) -> None:
+    def die(folder: Path) -> Manifest:
+        build("two", folder)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("a killed process goes on")
+
+    store.commit_partition(DAY, die)
