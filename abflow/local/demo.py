@@ -30,7 +30,7 @@ from abflow.simulate.truth import EventTruth, Truth
 EXPERIMENT = "churn_demo"
 DAG_ID = f"abflow__{EXPERIMENT}"
 USER = "admin"
-SEED = 20261001
+SEED = 7
 # The challenger really brings 12 % more users back, costs no revenue and saves no tickets.
 TRUTH = Truth(
     units_per_day=3000,
@@ -42,7 +42,18 @@ TRUTH = Truth(
     effects={"returned": {"treatment": 0.12}},
     crossed_rate=0.0004,
 )
-FINISHED = {"success", "failed"}
+PRELOAD = (
+    "abflow.lifecycle.daily",
+    "abflow.lifecycle.horizon",
+    "abflow.lifecycle.page",
+    "abflow.lifecycle.preparation",
+    "abflow.lifecycle.promotion",
+    "abflow.lifecycle.shadow",
+    "duckdb",
+    "mlflow",
+    "mlflow.tracking",
+    "mlflow.store.tracking.rest_store",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,7 @@ class Demo:
             airflow_port=self.ports[0],
             mlflow_port=self.ports[1],
             users={USER: "admin"},
+            preload=PRELOAD,
         )
 
     def settings(self, mlflow_url: str) -> Settings:

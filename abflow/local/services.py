@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from abflow.errors import AbflowError
-from abflow.local.environment import PlatformSpec, prepare_passwords, server_environment
+from abflow.local.environment import PlatformSpec, prepare_passwords, prepare_preload, server_environment
 from abflow.local.keeper import Keeper
 from abflow.local.pid_files import is_noted, pid_folder, remove_pid_file, stop_left_over, write_pid_file
 from abflow.local.ports import HOST, free_port
@@ -59,6 +59,7 @@ class LocalPlatform:
             folder.mkdir(parents=True, exist_ok=True)
         # With a file of its own Airflow would mix what it finds there with what we say.
         (spec.airflow_home / "airflow.cfg").touch()
+        prepare_preload(spec)
         platform = cls(
             spec=spec,
             airflow_port=free_port(spec.airflow_port),

@@ -14,6 +14,7 @@ from abflow.lifecycle import promotion
 from abflow.lifecycle.promotion import Receipt
 from abflow.lifecycle.steps import Ended, due, run_step, run_through
 from abflow.registry.ledger import Ledger
+from abflow.simulate.expected import expected
 from abflow.spec.calendar import Step
 from tests.lifecycle.world import BETTER, EQUAL, NOON, World, spec_of, world_at
 
@@ -67,8 +68,6 @@ def test_the_run_in_mlflow_holds_blueprint_health_and_evidence(better: World) ->
 def test_truth_is_found_back(better: World) -> None:
     better.run()
     effect = better.bench().store.get("readout", Readout, step="analyze").of("returned", "treatment")
-    from abflow.simulate.expected import expected
-
     means = expected(better.bench().spec, BETTER)["returned"]
     truth = means["treatment"] - means["control"]
     assert effect.word is Word.BETTER

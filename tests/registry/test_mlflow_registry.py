@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 from datetime import UTC, datetime
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -69,21 +71,21 @@ def test_the_first_champion_of_a_model_has_no_previous(registry: MlflowRegistry)
     assert registry.aliases("churn") == {"champion": "2", "challenger": "2"}
 
 
-def _race(uri: str, ledger: Path, winner: str, gate: object, answers: object) -> None:
+def _race(uri: str, ledger: Path, winner: str, gate: Barrier, answers: Queue[tuple[int, str, str]]) -> None:
     """One promoter: waits for the other, then applies its plan under the ledger's lock, race after race."""
     registry, lock = MlflowRegistry(uri), Ledger(ledger)
     registry.aliases("churn")
     for race in range(RACES):
-        gate.wait()  # type: ignore[attr-defined]
+        gate.wait()
         try:
             with lock.lock():
                 registry.apply(plan_for(winner))
                 lock.append("promoted", f"race-{race}", {"to": winner}, at=datetime(2026, 1, 1, tzinfo=UTC))
-            answers.put((race, winner, "applied"))  # type: ignore[attr-defined]
+            answers.put((race, winner, "applied"))
         except RegistryMoved:
-            answers.put((race, winner, "refused"))  # type: ignore[attr-defined]
-        gate.wait()  # type: ignore[attr-defined]
-        gate.wait()  # type: ignore[attr-defined]  the referee puts the aliases back in between
+            answers.put((race, winner, "refused"))
+        gate.wait()
+        gate.wait()  # the referee puts the aliases back in between
 
 
 @pytest.mark.slow
