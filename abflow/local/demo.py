@@ -8,12 +8,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
 
+from abflow.analysis.wording import count
 from abflow.errors import AbflowError
 from abflow.lifecycle.bench import Bench, open_bench
 from abflow.lifecycle.page import SCORECARD, summary
@@ -157,14 +159,12 @@ def _write_logs(demo: Demo) -> int:
 
 def _work(demo: Demo, platform: LocalPlatform, logs: Future[int]) -> Bench:
     with demo.stage("register two versions of a model"):
-        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        versions = register_demo_models(platform.mlflow_url, "churn")
+        versions = _register(platform.mlflow_url)
     if versions != (1, 2):
         raise AbflowError(f"the demo's model has versions {versions} in a fresh registry, expected 1 and 2")
-    with demo.stage("write the logs (since the start)"):
+    with demo.stage("write the logs (most of it while the servers started)"):
         rows = logs.result()
-    demo.console.print(f"  {rows:,} rows of simulated logs in data/demo/logs".replace(",", " "), highlight=False)
+    demo.console.print(f"  {count(rows)} rows of simulated logs in data/demo/logs", highlight=False)
     bench = open_bench(EXPERIMENT, demo.settings(platform.mlflow_url))
     days = (bench.calendar.last - bench.calendar.first).days + 1
     with (
@@ -175,6 +175,14 @@ def _work(demo: Demo, platform: LocalPlatform, logs: Future[int]) -> Bench:
         airflow.unpause(DAG_ID)
         _watch(airflow, days, demo.console)
     return bench
+
+
+def _register(mlflow_url: str) -> tuple[int, int]:
+    """Register the two versions without MLflow's own messages."""
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    with redirect_stderr(StringIO()):
+        return register_demo_models(mlflow_url, "churn")
 
 
 def _watch(airflow: AirflowApi, days: int, console: Console, *, patience: float = 600) -> None:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context
 from airflow.sdk.bases.operator import BaseOperator
 
@@ -93,6 +94,7 @@ def build_dag(spec: ExperimentSpec, root: str) -> DAG:
         today >> list(tasks.values())
         for step, earlier in AFTER.items():
             [tasks[before] for before in earlier] >> tasks[step]
+        list(tasks.values()) >> EmptyOperator(task_id="day_done", trigger_rule="none_failed", doc_md=DAY_DONE)
     return dag
 
 
@@ -144,6 +146,8 @@ QUESTIONS = {
     Step.APPROVE: "Does a person agree?",
     Step.PROMOTE: "Who serves from now on?",
 }
+
+DAY_DONE = "Done when every step of the day is. A run is as good as its last tasks, and steps after a failed one may be skipped."
 
 
 def _form() -> dict[str, Param]:

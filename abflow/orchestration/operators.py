@@ -39,7 +39,7 @@ class ChooseSteps(BaseOperator, SkipMixin):
             self.log.info("Experiment day %s, %s of %s.", day, phase, self.experiment)
             due = [step.value for step in steps.due(bench, day)]
             run, params = context["dag_run"], context["params"]
-            if str(getattr(run, "run_type", "")).endswith("manual"):
+            if run.run_type == "manual":
                 steps.note_manual_run(
                     bench,
                     day,

@@ -1,0 +1,107 @@
+"""The command line: one message per error, exit codes, and the whole way without Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lifecycle.world import spec_of
+
+RUN = "from abflow.cli import main; main()"
+
+
+def abflow(*words: str, root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", RUN, *words],
+        env=os.environ | {"ABFLOW_ROOT": str(root), "NO_COLOR": "1", "COLUMNS": "200"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with one experiment that needs no registry."""
+    folder = tmp_path / "dags" / "experiments"
+    folder.mkdir(parents=True)
+    spec = spec_of(
+        model=None,
+        variants={"control": {"weight": 1}, "treatment": {"weight": 1}},
+        phases={
+            "shadow": {"skip": "nothing is mirrored"},
+            "aa": {"skip": "only the commands are tested here"},
+            "test": {"start": "2026-10-01", "enroll_days": 2, "days": 3, "why": "only the commands are tested"},
+        },
+        sizing={"skip": "only the commands are tested here"},
+    )
+    (folder / "short.yaml").write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
+    return tmp_path
+
+
+def test_simulate_run_and_verify(root: Path) -> None:
+    truth = root / "truth.yaml"
+    truth.write_text("units_per_day: 400\neffects: {returned: {treatment: 0.5}}\n", encoding="utf-8")
+    drawn = abflow("simulate", "short", "--truth", str(truth), "--seed", "5", "--format", "jsonl", root=root)
+    assert drawn.returncode == 0, drawn.stderr
+    assert "true returned: control " in drawn.stdout
+    early = abflow("run", "short", "--through", "2026-10-02", root=root)
+    assert early.returncode == 0, early.stderr
+    assert "returned" not in early.stdout.replace("returned_", "")  # nothing of the primary before the horizon
+    late = abflow("run", "short", root=root)
+    assert late.returncode == 0, late.stderr
+    assert "Verdict: " in late.stdout
+    assert (root / "data" / "store" / "short" / "scorecard.html").exists()
+    verified = abflow("ledger", "verify", root=root)
+    assert "1 entries, the chain is whole" in verified.stdout
+    ledger = root / "data" / "ledger.jsonl"
+    ledger.write_text(ledger.read_text(encoding="utf-8").replace("rule", "Rule", 1), encoding="utf-8")
+    broken = abflow("ledger", "verify", root=root)
+    assert broken.returncode == 1
+    assert broken.stderr.startswith("error: ")
+    assert "the entry was edited" in broken.stderr
+
+
+def test_validate_names_file_line_and_field(root: Path) -> None:
+    file = root / "dags" / "experiments" / "short.yaml"
+    assert abflow("validate", str(file), root=root).returncode == 0
+    file.write_text(file.read_text(encoding="utf-8").replace("owner:", "ownr:"), encoding="utf-8")
+    refused = abflow("validate", str(file), root=root)
+    assert refused.returncode == 1
+    assert "ownr: there is no such field; did you mean 'owner'?" in refused.stderr
+    assert refused.stderr.count("short.yaml:") == 2  # the unknown field and the missing one
+
+
+def test_schema_is_json(root: Path) -> None:
+    assert json.loads(abflow("schema", root=root).stdout)["title"] == "abflow experiment"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "nobody"), "nobody.yaml: cannot be read"),
+        (("run", "short"), "there is no folder"),
+        (("approve", "short", "--reason", "fine", "--by", "ann"), "has no plan"),
+        (("rollback", "churn", "--reason", "errors"), "nothing says where MLflow is"),
+    ],
+)
+def test_an_error_is_one_message_and_exit_code_1(root: Path, words: tuple[str, ...], said: str) -> None:
+    got = abflow(*words, root=root)
+    assert got.returncode == 1
+    assert got.stderr.startswith("error: ")
+    assert said in got.stderr
+    assert "Traceback" not in got.stderr
+
+
+def test_stop_needs_a_reason_and_is_kept(root: Path) -> None:
+    assert abflow("stop", "short", root=root).returncode == 2
+    assert abflow("stop", "short", "--reason", "cancelled", root=root).returncode == 0
+    refused = abflow("run", "short", root=root)
+    assert refused.returncode == 1
+    assert "was stopped: cancelled" in refused.stderr
