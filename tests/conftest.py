@@ -11,8 +11,9 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The developer's own settings must not reach the tests."""
+def _away_from_the_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The developer's own settings must not reach the tests, nor MLflow's artifacts the developer's folder."""
+    monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith("ABFLOW_") or name == "MLFLOW_TRACKING_URI":
             monkeypatch.delenv(name)

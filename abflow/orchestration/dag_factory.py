@@ -147,7 +147,8 @@ QUESTIONS = {
     Step.PROMOTE: "Who serves from now on?",
 }
 
-DAY_DONE = "Done when every step of the day is. A run is as good as its last tasks, and steps after a failed one may be skipped."
+# Airflow asks only a run's last tasks how it ended, and after a failed gate those of its day may all be skipped.
+DAY_DONE = "Was every step done that this day needs?"
 
 
 def _form() -> dict[str, Param]:
