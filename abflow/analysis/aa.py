@@ -13,6 +13,11 @@ from abflow.stats.result import Unavailable
 
 MIN_UNITS_PER_ARM = 100
 FAIL, WARN = 0.01, 0.05
+SAID = {
+    Status.FAIL: "differs although both got the same",
+    Status.WARN: "differs a little more than chance usually does",
+    Status.PASS: "shows no difference",
+}
 LIMITS_OF_AA = (
     "An A/A check cannot reveal that the unit itself is wrong (randomised by market, analysed by user), nor that "
     "units influence one another."
@@ -56,7 +61,7 @@ def _differences(spec: ExperimentSpec, population: Population) -> list[Check]:
     checks = []
     for ((name, arm), estimate), p in zip(found.items(), adjusted, strict=True):
         status = Status.FAIL if p < FAIL else Status.WARN if p < WARN else Status.PASS
-        words = "differs although both got the same" if status is Status.FAIL else "shows no difference"
+        words = SAID[status]
         sentence = f"{name} {words}: {arm} {effect(spec.metrics[name], estimate.value)} (adjusted p {p_value(p)})."
         numbers = {"p_value": estimate.p_value, "adjusted_p_value": p, "effect": estimate.value}
         checks.append(Check(name=f"A/A difference of {name}, {arm}", status=status, sentence=sentence, numbers=numbers))

@@ -118,7 +118,7 @@ def _questions(spec: ExperimentSpec, aa: Population | None) -> tuple[list[tuple[
     questions: list[tuple[PowerQuestion, str]] = []
     missing: list[Check] = []
     for name, metric in sorted(spec.metrics.items(), key=lambda item: item[1].role is not Role.PRIMARY):
-        if metric.role is Role.SECONDARY or (metric.role is Role.GUARDRAIL and not metric.sized):
+        if metric.role is Role.SECONDARY or not metric.sized:
             continue
         measured = _measurement(spec, name, aa)
         if isinstance(measured, Check):

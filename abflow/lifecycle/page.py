@@ -11,7 +11,7 @@ from abflow.analysis.verdict import Decision, Verdict
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.horizon import gates_so_far
 from abflow.lifecycle.promotion import Receipt, approval_of
-from abflow.registry.plan import PromotionPlan, describe
+from abflow.registry.plan import MoveAlias, PromotionPlan, SetStage, SetTag, describe
 from abflow.report.scorecard import render_scorecard
 from abflow.report.text import summary_lines
 
@@ -61,8 +61,14 @@ def registry_lines(bench: Bench) -> tuple[str, ...]:
         return ("The registry was left alone.",)
     receipt = bench.store.find("receipt", Receipt)
     if receipt and receipt.plan_sha256 == plan.sha256:
-        return ("Changed in the registry:", *(describe(change) for change in plan.changes))
+        return ("Changed in the registry:", *_in_words(plan))
     approval = approval_of(bench, plan)
     if approval and approval.answer == "reject":
         return (f"The promotion was rejected by {approval.by}; the registry was left alone.",)
-    return ("Planned, not done yet:", *(describe(change) for change in plan.changes))
+    return ("Planned, not done yet:", *_in_words(plan))
+
+
+def _in_words(plan: PromotionPlan) -> list[str]:
+    """Who serves first, then stages and tags; the plan itself moves the alias last."""
+    kinds = (MoveAlias, SetStage, SetTag)
+    return [describe(change) for change in sorted(plan.changes[::-1], key=lambda c: kinds.index(type(c)))]

@@ -116,8 +116,13 @@ def require_columns(log: DayLog, columns: dict[str, str], needed: dict[str, str]
         needed: The columns that must be there, each with who needs it.
 
     Raises:
+        DataError: The files are empty.
         ContractBroken: A column is missing.
     """
+    if not any(file.stat().st_size for file in log.files):
+        raise DataError(
+            f"log {log.log!r} has an empty day: {log.files[0]} holds nothing; write the day, then run it again"
+        )
     missing = [f"{name} (needed by {why})" for name, why in needed.items() if name not in columns]
     if missing:
         raise ContractBroken(

@@ -50,7 +50,11 @@ class ChooseSteps(BaseOperator, SkipMixin):
             self.log.info("Steps of this day: %s.", ", ".join(due) or "none")
             return due
 
-        due = in_airflow(choose)
+        try:
+            due = in_airflow(choose)
+        except AirflowSkipException:  # given up; the steps after a skip would all start, only to skip themselves
+            self.skip(context["ti"], self.downstream_list)
+            raise
         self.skip(context["ti"], [task for task in self.downstream_list if task.task_id not in due])
         return due
 
@@ -95,10 +99,12 @@ class PlanApproval(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         """Show the verdict and every change, and wait."""
-        from abflow.lifecycle import promotion
+        from abflow.lifecycle import promotion, steps
 
         def ask() -> str | None:
-            return promotion.ask(bench_of(self.experiment, self.root), day_of(context))
+            bench, day = bench_of(self.experiment, self.root), day_of(context)
+            steps.due(bench, day)  # nobody is asked about an experiment that was given up
+            return promotion.ask(bench, day)
 
         self.body = in_airflow(ask)
         if self.body is None:

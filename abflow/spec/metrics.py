@@ -102,6 +102,8 @@ class MetricBase(SpecModel):
                 )
         if self.role is Role.GUARDRAIL and self.margin is None:
             raise ValueError("a guardrail needs a margin, the loss it allows: margin: {relative: -0.02}")
+        if not self.sized and self.role is not Role.GUARDRAIL:
+            raise ValueError("sized: false is for guardrails only; the test is sized for its primary")
         if not self.sized and self.why is None:
             raise ValueError("sized: false leaves this guardrail out of the sizing; say why in `why`")
         return self

@@ -144,9 +144,9 @@ def test_secondaries_are_never_sized() -> None:
     assert sizing.needed == 7682
 
 
-def test_the_primary_is_sized_whatever_the_file_says() -> None:
-    spec = spec_of({"bought": BOUGHT | {"sized": False, "why": "nobody asked"}})
-    assert sized(spec, *arms_of("bought", rate(500, 5000), rate(500, 5000))).needed == 7682
+def test_only_a_guardrail_may_be_left_out_of_the_sizing() -> None:
+    with pytest.raises(ValueError, match="sized: false is for guardrails only"):
+        spec_of({"bought": BOUGHT | {"sized": False, "why": "nobody asked"}})
 
 
 def test_three_arms_pay_for_alpha_and_share_the_units() -> None:
