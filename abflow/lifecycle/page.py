@@ -71,4 +71,4 @@ def registry_lines(bench: Bench) -> tuple[str, ...]:
 def _in_words(plan: PromotionPlan) -> list[str]:
     """Who serves first, then stages and tags; the plan itself moves the alias last."""
     kinds = (MoveAlias, SetStage, SetTag)
-    return [describe(change) for change in sorted(plan.changes[::-1], key=lambda c: kinds.index(type(c)))]
+    return [describe(change) for kind in kinds for change in plan.changes[::-1] if isinstance(change, kind)]
