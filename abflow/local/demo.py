@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
@@ -106,6 +106,10 @@ class Demo:
             ledger=self.folder / "ledger.jsonl",
             mlflow_tracking_uri=mlflow_url,
         )
+
+    def say(self, line: str) -> None:
+        """Print a line as it is: names in it are free text."""
+        self.console.print(line, markup=False, highlight=False)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -224,14 +228,13 @@ def _day(run: DagRun) -> str:
 
 def _tell(demo: Demo, bench: Bench, password: str, seconds: float) -> None:
     """What came of it, where to look, and how to sign in."""
-    say: Callable[[str], None] = lambda line: demo.console.print(line, markup=False, highlight=False)  # noqa: E731
-    say("")
+    demo.say("")
     for line in summary(bench):
-        say(line)
-    say("")
-    say(f"done in {seconds:.0f} s: " + ", ".join(f"{name} {took:.0f} s" for name, took in demo.stages))
-    say(f"scorecard: {bench.store.folder / SCORECARD}")
-    say(f"look around: `make ui`, then sign in to Airflow as {USER} with the password {password}")
+        demo.say(line)
+    demo.say("")
+    demo.say(f"done in {seconds:.0f} s: " + ", ".join(f"{name} {took:.0f} s" for name, took in demo.stages))
+    demo.say(f"scorecard: {bench.store.folder / SCORECARD}")
+    demo.say(f"look around: `make ui`, then sign in to Airflow as {USER} with the password {password}")
 
 
 def run_ui(demo: Demo) -> None:
@@ -240,12 +243,12 @@ def run_ui(demo: Demo) -> None:
         raise AbflowError(f"{demo.folder} holds no demo yet; run `make demo` first")
     platform = _start(demo)
     with platform:
-        say: Callable[[str], None] = lambda line: demo.console.print(line, markup=False, highlight=False)  # noqa: E731
-        say(f"Airflow:   {platform.airflow_url}/dags/{DAG_ID}   user {USER}, password {platform.passwords[USER]}")
-        say(f"MLflow:    {platform.mlflow_url}")
-        say(f"Scorecard: {demo.folder / 'store' / EXPERIMENT / SCORECARD}")
-        say("Ctrl-C ends both.")
+        demo.say(f"Airflow:   {platform.airflow_url}/dags/{DAG_ID}")
+        demo.say(f"           user {USER}, password {platform.passwords[USER]}")
+        demo.say(f"MLflow:    {platform.mlflow_url}")
+        demo.say(f"Scorecard: {demo.folder / 'store' / EXPERIMENT / SCORECARD}")
+        demo.say("Ctrl-C ends both.")
         try:
             platform.watch()
         except KeyboardInterrupt:
-            say("ended")
+            demo.say("ended")

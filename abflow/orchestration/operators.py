@@ -52,9 +52,9 @@ class ChooseSteps(BaseOperator, SkipMixin):
 
         try:
             due = in_airflow(choose)
-        except AirflowSkipException:  # given up; the steps after a skip would all start, only to skip themselves
-            self.skip(context["ti"], self.downstream_list)
-            raise
+        except AirflowSkipException as stopped:  # steps after a skipped task would start, only to skip themselves
+            self.log.info("%s", stopped)
+            due = []
         self.skip(context["ti"], [task for task in self.downstream_list if task.task_id not in due])
         return due
 

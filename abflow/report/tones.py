@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from abflow.analysis.arm_rules import ArmAnswer
 from abflow.analysis.gates import GateStatus, Status
 from abflow.analysis.readout import Word
-from abflow.analysis.verdict import ArmAnswer, Decision
+from abflow.analysis.verdict import Decision
 
 
 class Tone(StrEnum):

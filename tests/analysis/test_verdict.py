@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from abflow.analysis.arm_rules import ArmAnswer
 from abflow.analysis.gates import Check, Status
 from abflow.analysis.readout import ArmSummary, Comparison, Margin, Precision, Readout, Word
-from abflow.analysis.verdict import ArmAnswer, ArmVerdict, Decision, Verdict, decide
+from abflow.analysis.verdict import ArmVerdict, Decision, Verdict, decide
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Role
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from abflow.analysis.arm_rules import ArmAnswer
 from abflow.analysis.blueprint import Blueprint
 from abflow.analysis.gates import Check, Gate, GateStatus, Status
 from abflow.analysis.readout import ArmSummary, Comparison, Margin, Precision, Readout, Word
-from abflow.analysis.verdict import ArmAnswer, ArmVerdict, Decision, Verdict
+from abflow.analysis.verdict import ArmVerdict, Decision, Verdict
 from abflow.report.scorecard import render_scorecard
 from abflow.report.text import summary_lines
 from abflow.spec.calendar import GateName

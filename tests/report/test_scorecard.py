@@ -6,10 +6,11 @@ from typing import get_args
 import pytest
 
 from abflow.analysis import wording
+from abflow.analysis.arm_rules import ARM_RULES
 from abflow.analysis.gates import GateStatus, skipped
 from abflow.analysis.population import Contamination
 from abflow.analysis.readout import Comparison, Margin, Word
-from abflow.analysis.verdict import ARM_RULES, Verdict
+from abflow.analysis.verdict import Verdict
 from abflow.report.headline import RULE_IN_WORDS
 from abflow.report.scorecard import POLICY_IN_WORDS
 from abflow.spec.calendar import GateName
