@@ -46,10 +46,12 @@ def parse_experiment(text: str, *, source: str = "experiment") -> ExperimentSpec
     raw, lines = _read_yaml(text, source)
     try:
         spec = ExperimentSpec.model_validate(raw)
-        calendar_of(spec)
+        _ = calendar_of(spec).last
     except ValidationError as error:
         problems = [_explain(problem, lines, source) for problem in error.errors()]
         raise SpecError("\n".join(problems)) from error
+    except OverflowError as error:
+        raise SpecError(f"{source}: phases: the last day lies beyond the end of the calendar") from error
     except ValueError as error:
         raise SpecError(f"{source}: {error}") from error
     missing = not_yet(spec)
@@ -61,6 +63,8 @@ def parse_experiment(text: str, *, source: str = "experiment") -> ExperimentSpec
 def _read_yaml(text: str, source: str) -> tuple[dict[str, Any], dict[_Path, int]]:
     try:
         node = yaml.compose(text, Loader=_Loader)
+    except RecursionError as error:
+        raise SpecError(f"{source}: not valid YAML: it is nested too deeply") from error
     except yaml.YAMLError as error:
         raise SpecError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(node, yaml.MappingNode):

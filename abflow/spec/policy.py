@@ -76,7 +76,9 @@ class PromotionPolicy(SpecModel):
 
     approval: Literal["required", "none"] = "required"
     approvers: tuple[Text, ...] = Field(default=(), description="Airflow users who may answer; empty: any.")
-    timeout_hours: Annotated[float, Field(gt=0)] = Field(default=72, description="Silence for this long rejects.")
+    timeout_hours: Annotated[float, Field(gt=0, le=24 * 90)] = Field(
+        default=72, description="Silence for this long rejects."
+    )
     alias: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,60}$")] = "champion"
     stages: bool = Field(default=False, description="Write the registry's older stages as well.")
 

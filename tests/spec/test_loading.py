@@ -305,3 +305,8 @@ def test_the_file_has_the_name_of_its_experiment(tmp_path: Path) -> None:
     path.write_text(GOOD)
     with pytest.raises(SpecError, match=r"rename it to churn_v3\.yaml"):
         load_experiment(path)
+
+
+def test_a_date_at_the_end_of_time_is_refused_in_words() -> None:
+    with pytest.raises(SpecError, match="beyond the end of the calendar"):
+        parse_experiment(edited("start: 2026-10-01, days: 3", "start: 9999-12-30, days: 3"))

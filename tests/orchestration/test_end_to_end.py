@@ -1,0 +1,297 @@
+"""A real scheduler takes several experiments through their lives at the same time, good ones and bad ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import mlflow
+import pytest
+
+from abflow.analysis.gates import Gate, GateStatus
+from abflow.errors import AbflowError
+from abflow.lifecycle import promotion
+from abflow.lifecycle.promotion import Approval
+from abflow.local.airflow_api import AirflowApi
+from abflow.local.models import register_demo_models
+from abflow.local.services import LocalPlatform
+from tests.orchestration.experiments import write_experiment
+from tests.orchestration.stories import STRANGER, USER, Train, platform_of, project_in, write_logs
+
+pytestmark = [pytest.mark.platform, pytest.mark.slow]
+
+START = "2026-09-01"
+SHORT = {"enroll_days": 2, "days": 3, "why": "short, because a real Airflow runs it in a test"}
+ONLY_TEST = {"shadow": {"skip": "served before"}, "aa": {"skip": "had one last week"}, "test": SHORT | {"start": START}}
+DECLARED = {"baseline": {"value": 0.5, "units_per_day": 1000, "source": "last week"}}
+
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    "whole": {},
+    # Until its logs are mended, a third of the treatment's users are missing from them.
+    "skewed": {
+        "phases": {
+            "shadow": {"skip": "served before"},
+            "aa": {"start": START, "enroll_days": 2, "days": 3},
+            "test": SHORT,
+        }
+    },
+    "too_small": {
+        "model": None,
+        "variants": {"control": {"weight": 1}, "treatment": {"weight": 1}},
+        "phases": ONLY_TEST | {"test": SHORT | {"start": START, "days": 4}},
+        "sizing": {"baseline": DECLARED["baseline"] | {"units_per_day": 100}},
+        "promotion": None,
+    },
+    "asked": {
+        "phases": ONLY_TEST,
+        "sizing": DECLARED,
+        "promotion": {"approval": "required", "approvers": [USER]},
+    },
+}
+# Its second day is not over, and nobody has its logs.
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+CURRENT = EXPERIMENTS["too_small"] | {"phases": ONLY_TEST | {"test": SHORT | {"start": YESTERDAY.isoformat()}}}
+BROKEN: dict[str, Any] = {"metrics": {}}
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Train]:
+    """All experiments with their logs and models, on a platform that has begun to work on them."""
+    root = project_in(tmp_path_factory.mktemp("train"))
+    for name, changes in (EXPERIMENTS | {"current": CURRENT, "broken": BROKEN}).items():
+        write_experiment(root / "dags" / "experiments", name, **changes)
+    with LocalPlatform.start(platform_of(root)) as platform:
+        platform.wait_until_ready(timeout=300)
+        url = platform.mlflow_url
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+        with AirflowApi.sign_in(platform.airflow_url, USER, platform.passwords[USER]) as airflow:
+            ready = Train(root=root, platform=platform, airflow=airflow, mlflow=mlflow.MlflowClient(url, url))
+            for name in EXPERIMENTS:
+                bench = ready.bench(name)
+                if bench.spec.model:
+                    assert register_demo_models(url, name) == (1, 2)
+                skew: dict[str, Any] = {"skew": 0.3, "skew_phase": "aa"} if name == "skewed" else {}
+                write_logs(root, bench, **skew)
+                airflow.wait_for_dag(f"abflow__{name}", timeout=300)
+                airflow.unpause(f"abflow__{name}")
+            airflow.unpause("abflow__current")
+            yield ready
+
+
+def day(number: int) -> date:
+    """The experiments' first, second, ... day."""
+    return date(2026, 9, number)
+
+
+def test_every_day_does_what_it_needs_and_the_horizon_promotes(train: Train) -> None:
+    runs = train.wait_for_days("whole")
+    assert sorted(runs) == [day(number) for number in range(1, 11)]
+    assert len(train.airflow.runs("abflow__whole")) == 10
+
+    daily = {"today", "aggregate_day", "check_health"}
+    extra = {day(5): {"aa_check", "sample_size_gate"}, day(10): {"analyze", "decide", "promote"}}
+    expected = {each: daily | extra.get(each, set()) for each in runs} | {day(1): {"today", "validate_shadow_log"}}
+    assert {each: train.done_on("whole", each) for each in runs} == expected
+
+    assert train.aliases("whole") == {"champion": 2, "challenger": 2, "previous_champion": 1}
+    tags = train.mlflow.get_model_version("whole", "2").tags
+    assert tags["abflow.experiment"] == "whole"
+    assert tags["abflow.verdict"].startswith("promote")
+    (promoted,) = train.ledger("whole", "promoted")
+    assert (promoted.facts["from"], promoted.facts["to"]) == ("1", "2")
+    assert tags["abflow.ledger_sha256"] == promoted.sha256
+    assert tags["abflow.verdict_sha256"] == train.ledger("whole", "verdict")[0].facts["verdict_sha256"]
+
+
+def test_one_mlflow_run_holds_the_evidence_and_one_value_a_day(train: Train) -> None:
+    train.wait_for_days("whole")
+    experiment = train.mlflow.get_experiment_by_name("abflow")
+    (run,) = train.mlflow.search_runs([experiment.experiment_id], "tags.`abflow.experiment` = 'whole'")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["abflow.verdict"] == "promote"
+
+    artifacts = {each.path for each in train.mlflow.list_artifacts(run.info.run_id)}
+    assert artifacts == {"blueprint.json", "gates", "readout.json", "verdict.json", "scorecard.html"}
+    gates = {each.path for each in train.mlflow.list_artifacts(run.info.run_id, "gates")}
+    assert gates == {"gates/shadow.json", "gates/aa.json", "gates/sizing.json"}
+
+    history = train.mlflow.get_metric_history(run.info.run_id, "health/units")
+    dated = {datetime.fromtimestamp(each.timestamp / 1000, UTC).date(): each.step for each in history}
+    assert len(history) == 9
+    assert dated == {day(number): number for number in range(2, 11)}
+
+
+def test_a_failed_gate_holds_the_days_behind_it_until_it_is_mended_and_cleared(train: Train) -> None:
+    gate_run = train.wait_for_run("skewed", day(3))
+    reason = train.why("skewed", gate_run, "aa_check")
+    assert "the aa gate says fail. The sample ratio is off" in reason
+    assert reason.endswith("or give the experiment up with `abflow stop`.")
+    assert train.wait_for_end("skewed", gate_run) == "failed"
+    runs = train.wait("skewed", lambda: found if len(found := train.runs("skewed")) == 6 else None)
+    for later in (day(4), day(5), day(6)):
+        states = train.states("skewed", runs[later].run_id)
+        assert set(states.values()) == {None}, (later, states)
+    assert train.aliases("skewed") == {"champion": 1, "challenger": 2}
+
+    write_logs(train.root, train.bench("skewed"))
+    train.clear("skewed", gate_run, "aa_check")
+    runs = train.wait_for_days("skewed")
+
+    daily = {"today", "aggregate_day", "check_health"}
+    assert [train.done_on("skewed", day(number)) for number in range(1, 7)] == [
+        daily | {"validate_shadow_log"},
+        daily,
+        daily | {"aa_check", "sample_size_gate"},
+        daily,
+        daily,
+        daily | {"analyze", "decide", "promote"},
+    ]
+    for before, after in ((day(3), day(4)), (day(4), day(5)), (day(5), day(6))):
+        tasks = train.tasks("skewed", runs[before].run_id)
+        ends = [task.ended for task in tasks.values() if task.ended and task.task_id != "day_done"]
+        began = train.tasks("skewed", runs[after].run_id)["today"].started
+        assert began is not None
+        assert began >= max(ends)
+    assert train.aliases("skewed") == {"champion": 2, "challenger": 2, "previous_champion": 1}
+    assert len(train.ledger("skewed", "promoted")) == 1
+
+
+def test_marking_a_gate_as_successful_opens_nothing_and_stop_skips_the_rest(train: Train) -> None:
+    gate_run = train.wait_for_run("too_small", day(1))
+    reason = train.why("too_small", gate_run, "sample_size_gate")
+    assert "the sizing gate says insufficient" in reason
+    assert train.wait_for_end("too_small", gate_run) == "failed"
+
+    train.airflow.set_task_state("abflow__too_small", gate_run, "sample_size_gate", "success")
+    next_run = train.wait_for_run("too_small", day(2))
+    refused = train.why("too_small", next_run, "aggregate_day")
+    assert "the sizing gate says insufficient" in refused
+    gate = train.bench("too_small").store.get("gates/sizing", Gate, step="")
+    assert gate.status is GateStatus.INSUFFICIENT
+
+    promotion.stop(train.bench("too_small"), reason="not worth more users", now=datetime.now(UTC))
+    train.wait_for_end("too_small", next_run)
+    train.clear("too_small", next_run, "aggregate_day")
+    runs = train.wait_for_days("too_small")
+    assert [train.done_on("too_small", day(number)) for number in (2, 3, 4)] == [{"today"}] * 3
+    assert train.tasks("too_small", runs[day(4)].run_id)["aggregate_day"].try_number == 0  # not even started
+    assert "stopped: not worth more users" in train.log("too_small", runs[day(4)].run_id, "today")
+    assert train.ledger("too_small", "stopped")[0].facts == {"reason": "not worth more users"}
+    assert not train.ledger("too_small", "verdict")
+
+
+def test_only_an_answer_with_a_reason_from_somebody_named_promotes(train: Train) -> None:
+    untouched = {"champion": 1, "challenger": 2}
+    run = train.wait_for_run("asked", day(3))
+    train.wait_for_task("asked", run, "approve", "awaiting_input")
+    assert train.states("asked", run)["promote"] is None
+    assert train.aliases("asked") == untouched
+
+    passwords = train.platform.passwords
+    with (
+        AirflowApi.sign_in(train.platform.airflow_url, STRANGER, passwords[STRANGER]) as stranger,
+        pytest.raises(AbflowError, match="403"),
+    ):
+        stranger.answer_approval("abflow__asked", run, "Approve", "I like it")
+
+    train.airflow.set_task_state("abflow__asked", run, "approve", "success")
+    assert "nobody has approved this plan" in train.why("asked", run, "promote")
+    assert train.wait_for_end("asked", run) == "failed"
+    assert train.aliases("asked") == untouched
+
+    _ask_again(train, run)
+    train.airflow.answer_approval("abflow__asked", run, "Approve", "")
+    assert "an approval needs a reason" in train.why("asked", run, "approve")
+    assert train.wait_for_end("asked", run) == "failed"
+    assert train.aliases("asked") == untouched
+    assert not train.ledger("asked", "approval")
+
+    _ask_again(train, run)
+    train.airflow.answer_approval("abflow__asked", run, "Reject", "the holidays are near")
+    assert train.wait_for_end("asked", run) == "success"
+    assert train.states("asked", run)["promote"] == "skipped"
+    assert train.aliases("asked") == untouched
+    (no,) = train.ledger("asked", "approval")
+    assert (no.facts["answer"], no.facts["by"], no.facts["reason"]) == ("reject", USER, "the holidays are near")
+
+    _ask_again(train, run)
+    assert train.bench("asked").store.find("approval", Approval) is None  # the earlier answer is void
+    train.airflow.answer_approval("abflow__asked", run, "Approve", "the holidays are over")
+    assert train.wait_for_end("asked", run) == "success"
+    assert train.states("asked", run)["promote"] == "success"
+    assert train.aliases("asked") == {"champion": 2, "challenger": 2, "previous_champion": 1}
+    yes = train.ledger("asked", "approval")[-1]
+    assert (yes.facts["answer"], yes.facts["by"], yes.facts["reason"]) == ("approve", USER, "the holidays are over")
+    assert train.ledger("asked", "promoted")[0].facts["plan_sha256"] == yes.facts["plan_sha256"]
+
+    promotion.stop(train.bench("asked"), reason="asked enough", now=datetime.now(UTC))
+    train.clear("asked", run, "approve")
+    assert train.wait_for_end("asked", run) == "success", train.report("asked")
+    assert {train.states("asked", run)[task] for task in ("approve", "promote")} == {"skipped"}
+
+
+def _ask_again(train: Train, run: str) -> None:
+    train.clear("asked", run, "approve")
+    train.wait_for_task("asked", run, "approve", "awaiting_input")
+
+
+def test_a_day_is_run_by_hand_with_a_reason_and_without_promoting(train: Train) -> None:
+    train.wait_for_days("whole")
+    before = train.aliases("whole")
+    asked = {"experiment_day": "2026-09-10", "dry_run": True, "reason": "to show it to the board"}
+    run = train.airflow.trigger("abflow__whole", asked).run_id
+    assert train.wait_for_end("whole", run) == "success", train.report("whole")
+    done = {task for task, state in train.states("whole", run).items() if state == "success"}
+    assert done == {"today", "aggregate_day", "check_health", "analyze", "decide", "promote", "day_done"}
+    assert "Dry run, nothing was changed" in train.log("whole", run, "promote")
+    assert train.aliases("whole") == before
+    assert len(train.ledger("whole", "promoted")) == 1
+    (noted,) = train.ledger("whole", "manual_run")
+    assert noted.facts == {"run_id": run, "day": "2026-09-10", "reason": "to show it to the board", "dry_run": True}
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        ({"experiment_dya": "2026-09-10"}, "triggered with experiment_dya; known are experiment_day, dry_run, reason"),
+        ({"experiment_day": "2026-09-11"}, "whole runs from 2026-09-01 to 2026-09-10; 2026-09-11 is not one of its"),
+        ({"reason": "I forgot the day"}, "this run has no data interval, so nothing says which day it is about"),
+    ],
+    ids=["unknown field", "not one of its days", "no day"],
+)
+def test_a_run_by_hand_that_says_no_day_of_the_experiment_is_refused(
+    train: Train, conf: dict[str, Any], said: str
+) -> None:
+    run = train.airflow.trigger("abflow__whole", conf).run_id
+    assert said in train.why("whole", run, "today")
+    assert train.wait_for_end("whole", run) == "failed"
+    assert "success" not in train.states("whole", run).values()
+
+
+def test_a_day_that_is_no_date_is_refused_before_it_runs(train: Train) -> None:
+    with pytest.raises(AbflowError, match=r"400.*experiment_day"):
+        train.airflow.trigger("abflow__whole", {"experiment_day": "last Tuesday"})
+
+
+def test_a_broken_file_has_a_dag_that_says_why(train: Train) -> None:
+    broken = train.airflow.wait_for_dag("abflow__broken")
+    assert broken.tags == ("abflow", "broken spec")
+    assert "broken.yaml" in str(broken.description)
+    assert "metrics" in str(broken.description)
+    assert train.airflow.import_errors() == ()
+
+
+def test_a_day_that_is_not_over_has_no_run(train: Train) -> None:
+    train.wait_for_run("current", YESTERDAY)
+    assert max(train.runs("current")) < datetime.now(UTC).date()
+
+
+def test_a_log_that_has_not_arrived_is_waited_for(train: Train) -> None:
+    run = train.wait_for_run("current", YESTERDAY)
+    train.wait_for_task("current", run, "aggregate_day", "up_for_retry", "failed")
+    assert "log 'exposures'" in train.log("current", run, "aggregate_day")
+    write_logs(train.root, train.bench("current"), versions=None)
+    train.clear("current", run, "aggregate_day")
+    assert train.wait_for_task("current", run, "check_health") == "success", train.report("current")
