@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abflow.engine.measures import NOTHING, Measure, measures_of
+from abflow.engine.measures import NOTHING, measures_of
 from abflow.errors import ContractBroken
 from abflow.logs.layout import DayLog
 from abflow.logs.reading import as_text, connection, identifier, literal, open_day, reading, require_columns, utc
@@ -169,16 +169,25 @@ def _open_outcomes(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: Day
         needed |= {column: f"metric {name}" for column in [getattr(metric, "value", None)] if column}
     require_columns(log, columns, needed)
     happened = utc("timestamp", columns["timestamp"], log)
-    parts = [_measured(measure, columns, happened) for measure in measures]
+    read_columns = sorted({measure.measured for measure in measures})
+    parts = [_measured(place, column, columns, happened) for place, column in enumerate(read_columns)]
     with reading(log):
+        db.execute("create or replace temp table measures (event_type varchar, measured varchar, place integer)")
+        db.executemany(
+            "insert into measures values (?, ?, ?)",
+            [(m.event_type, m.measured, read_columns.index(m.measured)) for m in measures],
+        )
         db.execute(f"create or replace temp view measured_rows as {' union all '.join(parts)}")
         rows = _one(db, "select count(*) from raw_outcomes")
         counts = db.execute(
             "select count(*) filter (where happened is null), count(*) filter (where unit_id is null) "
             "from measured_rows"
         ).fetchone()
-        events = {measure.event_type for measure in measures}  # an event read through two columns is one event
-        read = _one(db, f"select count(*) from raw_outcomes where {_is_one_of(events, columns)}")
+        event_type = as_text("event_type", columns["event_type"])
+        # Counted in the log: an event that is read through two columns is one event.
+        read = _one(
+            db, f"select count(*) from raw_outcomes where {event_type} in (select m.event_type from measures as m)"
+        )
         unreadable = db.execute(
             "select event_type, measured, count(*) from measured_rows where measured <> '' "
             "and (amount is null or not isfinite(amount)) group by all order by all limit 1"
@@ -193,21 +202,16 @@ def _open_outcomes(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: Day
     return rows, read
 
 
-def _is_one_of(events: set[str], columns: dict[str, str]) -> str:
-    listed = ", ".join(literal(event) for event in sorted(events))
-    return f"{as_text('event_type', columns['event_type'])} in ({listed})"
-
-
-def _measured(measure: Measure, columns: dict[str, str], happened: str) -> str:
+def _measured(place: int, column: str, columns: dict[str, str], happened: str) -> str:
+    """Every event that is read through one column; event types are free text and come from the table of measures."""
     unit, event_type = (as_text(name, columns[name]) for name in (UNIT_COLUMN, "event_type"))
     event_id = as_text("event_id", columns["event_id"]) if "event_id" in columns else "null"
-    amount = "null"
-    if measure.measured != NOTHING:
-        amount = _number(measure.measured, columns[measure.measured])
+    amount = "null" if column == NOTHING else _number(column, columns[column])
     return (
-        f"select {unit} as unit_id, {event_type} as event_type, {literal(measure.measured)} as measured, "
+        f"select {unit} as unit_id, {event_type} as event_type, "
+        f"(select any_value(m.measured) from measures as m where m.place = {place}) as measured, "
         f"{happened} as happened, cast({amount} as double) as amount, cast({event_id} as varchar) as event_id "
-        f"from raw_outcomes where {event_type} = {literal(measure.event_type)}"
+        f"from raw_outcomes where {event_type} in (select m.event_type from measures as m where m.place = {place})"
     )
 
 
