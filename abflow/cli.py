@@ -95,7 +95,7 @@ def simulate(
     experiment: Experiment,
     truth: Annotated[Path | None, typer.Option(help="YAML file of the world's rates; default: an equal world.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 1,
-    format: Annotated[Literal["parquet", "jsonl", "csv"], typer.Option(help="Of all logs.")] = "parquet",  # noqa: A002
+    format: Annotated[Literal["parquet", "jsonl", "csv"], typer.Option(help="Of all logs.")] = "parquet",  # noqa: A002  the word users know
 ) -> None:
     """Write realistic logs with a known truth to where the experiment reads them."""
     from abflow.lifecycle.bench import open_bench

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @contextmanager
 def connection(*, threads: int | None = None, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A private in-memory DuckDB that reads times as UTC and fetches nothing from outside."""
-    import duckdb  # noqa: PLC0415
+    import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
     if threads:
@@ -59,7 +59,7 @@ def open_day(opened: duckdb.DuckDBPyConnection, log: DayLog, *, view: str, as_js
 @contextmanager
 def reading(log: DayLog) -> Iterator[None]:
     """Turn DuckDB's complaint about a file into one that says which file and what to do."""
-    import duckdb  # noqa: PLC0415
+    import duckdb
 
     try:
         yield
@@ -151,7 +151,7 @@ def _relation(log: DayLog, *, as_json: bool = False) -> str:
 
 def _first_broken(log: DayLog) -> str | None:
     """The first file that cannot be read on its own, and for JSONL the first line."""
-    import duckdb  # noqa: PLC0415
+    import duckdb
 
     for file in log.files:
         if log.format is LogFormat.JSONL:

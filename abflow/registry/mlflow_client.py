@@ -25,7 +25,7 @@ def mlflow_client(tracking_uri: str) -> Any:
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        from mlflow.tracking import MlflowClient  # noqa: PLC0415
+        from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
@@ -38,8 +38,8 @@ def mlflow_errors(tracking_uri: str, doing: str) -> Iterator[None]:
         RegistryUnreachable: The server does not answer.
         RegistryError: It answered, with a refusal.
     """
-    import requests  # noqa: PLC0415
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+    import requests
+    from mlflow.exceptions import MlflowException
 
     try:
         with warnings.catch_warnings():

@@ -24,7 +24,7 @@ class MlflowRegistry:
         Raises:
             RegistryError: There is no such model, or MLflow does not answer.
         """
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException
 
         with mlflow_errors(self.tracking_uri, f"reading model {model!r}"):
             try:
@@ -53,7 +53,7 @@ class MlflowRegistry:
                     "version number in the experiment file"
                 )
             return aliases[version[1:]]
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException
 
         with mlflow_errors(self.tracking_uri, f"reading version {version} of model {model!r}"):
             try:

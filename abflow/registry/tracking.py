@@ -33,7 +33,7 @@ class MlflowTracking:
 
         The time is the day's, so that writing a day again finds the same row and adds none.
         """
-        from mlflow.entities import Metric  # noqa: PLC0415
+        from mlflow.entities import Metric
 
         at = int(datetime.combine(day, time(), tzinfo=UTC).timestamp() * 1000)
         with mlflow_errors(self.tracking_uri, f"writing the health of {self.experiment!r} on {day}"):
@@ -73,7 +73,7 @@ class MlflowTracking:
         return str(run.info.run_id)
 
     def _mlflow_experiment_id(self) -> str:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException
 
         known = self._client.get_experiment_by_name(self.mlflow_experiment)
         if known:

@@ -12,8 +12,8 @@ _AXIS_HEIGHT = 52
 
 def interval_plot(bars: Bars, layout: Layout) -> str:
     """Draw every interval over one axis in percent of control; the same bars give the same bytes."""
-    import altair as alt  # noqa: PLC0415  slow to import, and only a page with numbers needs it
-    import vl_convert  # noqa: PLC0415
+    import altair as alt
+    import vl_convert
 
     height = layout.row * len(bars.rows)
     x = alt.X(

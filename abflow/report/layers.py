@@ -39,13 +39,13 @@ def layers_of(bars: Bars, layout: Layout, x: alt.X, height: int) -> Iterable[alt
 
 
 def _y(field: str, height: int) -> alt.Y:
-    import altair as alt  # noqa: PLC0415
+    import altair as alt
 
     return alt.Y(f"{field}:Q", scale=alt.Scale(domain=[0, height], range=[0, height], nice=False), axis=None)
 
 
 def _better_sides(bars: Bars, placed: _Placed, layout: Layout, x: alt.X, height: int) -> alt.Chart:
-    import altair as alt  # noqa: PLC0415
+    import altair as alt
 
     rows: _Rows = [
         {
@@ -63,7 +63,7 @@ def _better_sides(bars: Bars, placed: _Placed, layout: Layout, x: alt.X, height:
 
 
 def _intervals(bars: Bars, placed: _Placed, layout: Layout, x: alt.X, height: int) -> alt.Chart:
-    import altair as alt  # noqa: PLC0415
+    import altair as alt
 
     rows: _Rows = [
         {
@@ -84,7 +84,7 @@ def _intervals(bars: Bars, placed: _Placed, layout: Layout, x: alt.X, height: in
 
 
 def _points(bars: Bars, placed: _Placed, layout: Layout, x: alt.X, height: int) -> alt.Chart:
-    import altair as alt  # noqa: PLC0415
+    import altair as alt
 
     rows: _Rows = [
         {
@@ -111,7 +111,7 @@ def _points(bars: Bars, placed: _Placed, layout: Layout, x: alt.X, height: int) 
 
 def _arrows(bars: Bars, placed: _Placed, layout: Layout, x: alt.X, height: int) -> alt.Chart:
     """An arrowhead where an interval goes on beyond the axis."""
-    import altair as alt  # noqa: PLC0415
+    import altair as alt
 
     rows: _Rows = [
         {"x": end, "y": top + layout.interval_at, "colour": _COLOUR[bar.tone], "shape": shape}
@@ -159,7 +159,7 @@ def _marks(bars: Bars, placed: _Placed, layout: Layout, x: alt.X, height: int) -
 
 
 def _line(rows: _Rows, x: alt.X, height: int, *, colour: str, width: int, dash: list[float] | None = None) -> alt.Chart:
-    import altair as alt  # noqa: PLC0415
+    import altair as alt
 
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
@@ -204,7 +204,7 @@ def _text(  # noqa: PLR0913  where, and how it looks
     halo: bool = False,
 ) -> alt.Chart:
     """Text at a place on the axis, or at a pixel; a halo keeps lines behind it from crossing it."""
-    import altair as alt  # noqa: PLC0415
+    import altair as alt
 
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
