@@ -110,3 +110,48 @@ def rho2(alpha: float, *, planned: int) -> float:
         raise SpecError(f"{planned} planned units; a confidence sequence is tuned to 1 unit or more")
     twice = -2 * math.log(alpha)
     return (twice + math.log1p(twice)) / planned
+
+
+def always_valid_p(value: float, se: float, *, n: int, planned: int, alpha: float) -> float:
+    """The smallest error level at which the sequence, as tuned, leaves 0 out: a p-value valid at every look.
+
+    The tuning stays that of `alpha`, because a tuning that follows the data would not be valid.
+
+    Args:
+        value: The effect's estimate from all units so far.
+        se: Its standard error, above 0.
+        n: Units so far, both arms together.
+        planned: Units of both arms at the planned end.
+        alpha: Of the sequence that is tuned.
+
+    References:
+        arXiv 2103.06476v9, theorem 2.2, solved for alpha.
+    """
+    spread = n * rho2(alpha, planned=planned)
+    z = value / se
+    # In logs, because a z of 50 has a p-value below the smallest double.
+    log_p = 0.5 * math.log(spread + 1) - z * z * spread / (2 * (spread + 1))
+    return math.exp(min(log_p, 0.0))
+
+
+def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, alpha: float) -> float:
+    """The smallest error level at which the one-sided sequence, as tuned, lies above 0; valid at every look.
+
+    Args:
+        value: The estimate from all units so far; below 0 there is nothing to show.
+        se: Its standard error, above 0.
+        n: Units so far, both arms together.
+        planned: Units of both arms at the planned end.
+        alpha: Of the one-sided sequence that is tuned.
+
+    References:
+        arXiv 2103.06476v9, theorem 2.2 in its one-sided form, solved for alpha.
+    """
+    if value <= 0:
+        return 1.0
+    spread = n * rho2(2 * alpha, planned=planned)
+    z = value / se
+    reach = z * z * spread / (2 * (spread + 1))
+    if reach > 700:  # exp overflows, and the p-value is below the smallest double
+        return 0.0
+    return min(math.sqrt(spread + 1) / (2 * math.expm1(reach)), 1.0) if reach else 1.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from scipy import special
-
 from abflow.errors import DataError
 from abflow.stats.result import Unavailable, UnavailableReason
 from abflow.stats.tails import tail_of
@@ -23,6 +21,8 @@ def clopper_pearson_upper(successes: int, n: int, *, confidence: float = 0.95) -
     tail = tail_of(confidence, sides=1)
     if (refusal := _why_no_rate(successes, n)) is not None:
         return refusal
+    from scipy import special
+
     return 1.0 if successes == n else float(special.betainccinv(successes + 1, n - successes, tail))
 
 
@@ -40,6 +40,8 @@ def clopper_pearson_lower(successes: int, n: int, *, confidence: float = 0.95) -
     tail = tail_of(confidence, sides=1)
     if (refusal := _why_no_rate(successes, n)) is not None:
         return refusal
+    from scipy import special
+
     return 0.0 if successes == 0 else float(special.betaincinv(successes, n - successes + 1, tail))
 
 

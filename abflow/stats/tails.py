@@ -1,12 +1,10 @@
-"""Tails of the normal and t distributions, exact far from the centre."""
+"""Tails of the normal and t distributions, exact far from the centre; scipy is imported where it is needed."""
 
 from __future__ import annotations
 
 import math
 from statistics import NormalDist
 from typing import Literal
-
-from scipy import special
 
 from abflow.errors import SpecError
 
@@ -35,14 +33,24 @@ def normal_isf(tail: float) -> float:
 
 def t_sf(t: float, dof: float) -> float:
     """Probability that Student's t exceeds `t`."""
+    from scipy import special
+
     return float(special.stdtr(dof, -t))
 
 
 def t_isf(tail: float, dof: float) -> float:
     """Point that Student's t exceeds with probability `tail`."""
+    from scipy import special
+
     return -float(special.stdtrit(dof, tail))
 
 
 def chi_square_sf(statistic: float, dof: int) -> float:
     """Probability that a chi-square variable exceeds a statistic."""
+    if dof == 1:  # the square of a normal; two arms, every day
+        return math.erfc(math.sqrt(statistic / 2))
+    if dof == 2:
+        return math.exp(-statistic / 2)
+    from scipy import special
+
     return float(special.chdtrc(dof, statistic))

@@ -1,0 +1,1 @@
+"""What proves the engine: seeded studies of how often each method errs, against what it promises."""
