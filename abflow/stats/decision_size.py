@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from abflow.errors import SpecError
-from abflow.stats.power import PowerCurve, PowerQuestion, Split, power_curve
-from abflow.stats.result import Unavailable
+from abflow.stats.power import PowerCurve, PowerQuestion, Split, detectable, power_curve, power_of
+from abflow.stats.result import Unavailable, UnavailableReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,10 @@ class DecisionSize:
     treatment: int
     questions: tuple[QuestionSize, ...]
 
+    def of(self, name: str) -> QuestionSize:
+        """One question's part in it."""
+        return next(question for question in self.questions if question.name == name)
+
 
 def decision_sample_size(
     questions: Sequence[PowerQuestion], *, split: Split, power: float
@@ -73,6 +77,13 @@ def decision_sample_size(
         if isinstance(curve, Unavailable):
             return curve
         curves.append(curve)
+    lost = sum(1 - curve.most for curve in curves)
+    if lost >= 1 - power:
+        return Unavailable(
+            reason=UnavailableReason.METHOD_NOT_VALID_HERE,
+            detail=f"no number of units gives the decision a power of {power:g}: an equal version is called worse "
+            f"{100 * lost:.3g} % of the time",
+        )
     total = _smallest_total(curves, allowed_misses=1 - power)
     return DecisionSize(
         total=total,
@@ -89,9 +100,11 @@ def _smallest_total(curves: Sequence[PowerCurve], *, allowed_misses: float) -> i
     def enough(total: int) -> bool:
         return sum(1 - curve.power(total) for curve in curves) <= allowed_misses
 
-    # No question may miss more than the sum may, and all are well when each misses its equal part of it.
+    # No question may miss more than the sum may.
     too_few = math.ceil(max(curve.units(1 - allowed_misses) for curve in curves)) - 2
-    total = math.ceil(max(curve.units(1 - allowed_misses / len(curves)) for curve in curves)) + 1
+    total = max(too_few, 1)
+    while not enough(total):
+        too_few, total = total, 2 * total
     while total - too_few > 1:
         middle = (too_few + total) // 2
         too_few, total = (too_few, middle) if enough(middle) else (middle, total)
@@ -101,3 +114,47 @@ def _smallest_total(curves: Sequence[PowerCurve], *, allowed_misses: float) -> i
 def _whole(units: float) -> int:
     # 0.1 + 0.2 of 100 units must stay 30, not become 31.
     return math.ceil(units - 1e-9 * max(units, 1.0))
+
+
+def decision_power(questions: Sequence[PowerQuestion], *, split: Split, total: float) -> float | Unavailable:
+    """The least chance that `total` units in all arms give every question its right answer.
+
+    Returns:
+        1 minus every question's chance to miss, or 0 when they add up to more; or why a question has no power.
+    """
+    misses = 0.0
+    for question in questions:
+        power = power_of(question, total=total, split=split)
+        if isinstance(power, Unavailable):
+            return power
+        misses += 1 - power
+    return max(1 - misses, 0.0)
+
+
+def decision_detectable(
+    questions: Sequence[PowerQuestion], *, split: Split, total: float, power: float
+) -> float | Unavailable:
+    """The smallest size of the first question with which `total` units give the whole decision its power.
+
+    Args:
+        questions: The primary, of whose size only the sign is read, then every guardrail that is sized.
+        split: Shares of all units that go to the two arms compared.
+        total: Units in all arms.
+        power: Of the decision.
+
+    Returns:
+        A size in the primary's own terms; or why there is none: the others leave it no chance to miss, or it has
+        none by itself.
+    """
+    primary, *others = questions
+    left = decision_power(others, split=split, total=total)
+    if isinstance(left, Unavailable):
+        return left
+    alone = power + 1 - left
+    if alone >= 1:
+        return Unavailable(
+            reason=UnavailableReason.TOO_FEW_UNITS,
+            detail=f"{total:g} units give the {len(others)} other questions a power of {left:.2f} together, so that "
+            f"no size of {primary.name} brings the decision to {power:g}",
+        )
+    return detectable(primary, total=total, split=split, power=alone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 from abflow.errors import SpecError
@@ -125,6 +126,7 @@ def _why_no_look(before: Look, fraction: float) -> Unavailable | None:
     return None
 
 
+@cache  # a posterior asks for it at every look
 def pocock_constant(looks: int, *, alpha: float) -> float:
     """The bound of abs(Z) that is the same at each of several equally spaced looks.
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from abflow.errors import NotEnoughData
 
@@ -81,7 +81,8 @@ class Moments:
             return EMPTY
         mean = self.mean - (value - self.mean) / (self.n - 1)
         m2 = self.m2 - (value - self.mean) * (value - mean)
-        return Moments(n=self.n - 1, mean=mean, m2=max(m2, 0.0))
+        # Equal units that are left have no spread but the rounding of what was taken away.
+        return Moments(n=self.n - 1, mean=mean, m2=m2 if m2 > 1e-12 * self.m2 else 0.0)
 
 
 EMPTY = Moments(n=0, mean=0.0, m2=0.0)
@@ -186,3 +187,20 @@ def joint_moments_of(x: ArrayLike, y: ArrayLike) -> JointMoments:
     with np.errstate(invalid="ignore", over="ignore"):
         cross = float(np.dot(numerator - of_x.mean, denominator - of_y.mean))
     return JointMoments(n=of_x.n, mean_x=of_x.mean, mean_y=of_y.mean, m2_x=of_x.m2, m2_y=of_y.m2, cross=cross)
+
+
+def linearised(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One number per unit whose mean is the ratio and whose spread is the ratio's; see `JointMoments.linearised`.
+
+    Args:
+        pairs: Numerator and denominator, shape (units, 2).
+
+    Raises:
+        NotEnoughData: The denominators add up to 0.
+    """
+    numerator, denominator = pairs.T
+    whole = denominator.mean() if len(pairs) else 0.0
+    if whole == 0:
+        raise NotEnoughData(f"the denominators of {len(pairs)} units add up to 0, so there is no ratio")
+    ratio = numerator.mean() / whole
+    return np.asarray(ratio + (numerator - ratio * denominator) / whole)

@@ -25,6 +25,10 @@ class PowerQuestion:
             is positive and a margin negative.
         relative: Whether `size` is a share of `mean`.
         alpha: Error level, two-sided for a difference, one-sided for a margin.
+        factor: Units the method takes, as a multiple of one plain look at the end; below 1 where history takes
+            noise off, above 1 where every day may end the test.
+        most: Power that no number of units exceeds, where another rule may speak first: an equal version is called
+            worse in alpha / 2 of all tests, however sure its margin has become.
     """
 
     name: str
@@ -34,6 +38,8 @@ class PowerQuestion:
     size: float
     relative: bool
     alpha: float
+    factor: float = 1.0
+    most: float = 1.0
 
     @property
     def absolute_size(self) -> float:
@@ -70,19 +76,22 @@ class PowerCurve:
         sd_null: Standard error the test uses, for one unit in all.
         sd_true: Standard error of the estimate, for one unit in all.
         critical: Normal quantile of the test.
+        most: Power that no number of units exceeds.
     """
 
     signal: float
     sd_null: float
     sd_true: float
     critical: float
+    most: float = 1.0
 
     def power(self, total: float) -> float:
         """Chance of the right answer with `total` units in all arms."""
-        return normal_sf((self.critical * self.sd_null - self.signal * math.sqrt(total)) / self.sd_true)
+        alone = normal_sf((self.critical * self.sd_null - self.signal * math.sqrt(total)) / self.sd_true)
+        return min(alone, self.most)
 
     def units(self, power: float) -> float:
-        """Units in all arms, before rounding up, that give this power."""
+        """Units in all arms, before rounding up, that give this power, where it can be reached."""
         root = (self.critical * self.sd_null + normal_isf(1 - power) * self.sd_true) / self.signal
         return max(root, 0.0) ** 2
 
@@ -95,10 +104,16 @@ def power_curve(question: PowerQuestion, split: Split) -> PowerCurve | Unavailab
     """
     if not 0 < question.alpha < 0.5:
         raise SpecError(f"alpha {question.alpha:g} of {question.name!r} must lie between 0 and 0.5")
+    if not 0 < question.factor < math.inf:
+        raise SpecError(f"factor {question.factor:g} of {question.name!r} must be above 0; 1 is one plain look")
+    if not 0.5 < question.most <= 1:
+        raise SpecError(f"most {question.most:g} of {question.name!r} must lie between 0.5 and 1")
     refusal = _why_no_power(question)
     if refusal is not None:
         return refusal
-    return _difference(question, split) if question.kind == "difference" else _margin(question, split)
+    plain = _difference(question, split) if question.kind == "difference" else _margin(question, split)
+    noise = math.sqrt(question.factor)
+    return replace(plain, sd_null=noise * plain.sd_null, sd_true=noise * plain.sd_true, most=question.most)
 
 
 def _why_no_power(question: PowerQuestion) -> Unavailable | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,25 @@ from abflow.stats.tails import normal_isf, normal_sf, tail_of
 
 # Cochran's rule: below 5 expected units in a cell the normal approximation of the pooled test is not trusted.
 MIN_EXPECTED = 5
+
+Alternative = Literal["two-sided", "greater", "less"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateTest:
+    """How surprising two rates are if they are the same.
+
+    Attributes:
+        z: The difference over its pooled standard error, whichever test gave the p-value.
+        p_value: Of equal rates; one-sided, of a treatment rate that is not higher (not lower).
+        alternative: What is shown by a small p-value: any difference, a higher or a lower treatment rate.
+        method: Name of the test.
+    """
+
+    z: float
+    p_value: float
+    alternative: Alternative
+    method: str
 
 
 def difference_in_proportions(
@@ -33,6 +53,30 @@ def difference_in_proportions(
     Returns:
         An estimate whose `se` is unpooled; or `no_variance` when no unit, or every unit, had the event.
     """
+    test = pooled_z_test(control, treatment)
+    if isinstance(test, Unavailable):
+        return test
+    if _is_small(control, treatment):
+        test = _fisher(control, treatment, test.z, "two-sided")
+    lower, upper = newcombe_interval(control, treatment, confidence=confidence)
+    return Estimate(
+        value=_rate(treatment) - _rate(control),
+        se=unpooled_se(control, treatment),
+        lower=lower,
+        upper=upper,
+        p_value=test.p_value,
+        confidence=confidence,
+        method=f"{test.method}, Newcombe interval",
+    )
+
+
+def pooled_z_test(
+    control: Moments, treatment: Moments, *, alternative: Alternative = "two-sided"
+) -> RateTest | Unavailable:
+    """Do two rates differ? The difference over the standard error that one common rate would give.
+
+    Two-sided, the square of its z is Pearson's chi-square of the 2x2 table, without continuity correction.
+    """
     refusal = why_not_rates(control, treatment)
     if refusal is not None:
         return refusal
@@ -43,29 +87,51 @@ def difference_in_proportions(
             detail=f"{'no' if pooled == 0 else 'every'} unit of both arms had the event, so nothing tells a "
             "difference from chance",
         )
-    lower, upper = newcombe_interval(control, treatment, confidence=confidence)
-    value = _rate(treatment) - _rate(control)
-    if min(control.n, treatment.n) * min(pooled, 1 - pooled) < MIN_EXPECTED:
-        p_value, test = _fisher(control, treatment), "Fisher's exact"
+    se = math.sqrt(pooled * (1 - pooled) * (1 / control.n + 1 / treatment.n))
+    z = (_rate(treatment) - _rate(control)) / se
+    p_values = {"two-sided": 2 * normal_sf(abs(z)), "greater": normal_sf(z), "less": normal_sf(-z)}
+    return RateTest(z=z, p_value=p_values[alternative], alternative=alternative, method="pooled z")
+
+
+def _is_small(control: Moments, treatment: Moments) -> bool:
+    """Whether a cell of the 2x2 table expects too few units for z."""
+    units, successes = control.n + treatment.n, successes_of(control) + successes_of(treatment)
+    # In whole numbers, so that a cell of exactly 5 is not small for successes and large for failures.
+    return min(control.n, treatment.n) * min(successes, units - successes) < MIN_EXPECTED * units
+
+
+def fisher_test(
+    control: Moments, treatment: Moments, *, alternative: Alternative = "two-sided"
+) -> RateTest | Unavailable:
+    """Do two rates differ? Exact for any counts, given how many units of both arms had the event.
+
+    Two-sided, it adds up every table at most as probable as the one seen.
+
+    References:
+        Fisher (1935), The Design of Experiments, section 21.
+    """
+    pooled = pooled_z_test(control, treatment)
+    return pooled if isinstance(pooled, Unavailable) else _fisher(control, treatment, pooled.z, alternative)
+
+
+def _fisher(control: Moments, treatment: Moments, z: float, alternative: Alternative) -> RateTest:
+    successes = successes_of(control) + successes_of(treatment)
+    fewest, most = max(0, successes - control.n), min(treatment.n, successes)
+    # From k successes in the treatment to k + 1 a table's probability grows by the ratio of its binomials.
+    k = np.arange(fewest, most, dtype=np.float64)
+    growth = (treatment.n - k) / (k + 1) * (successes - k) / (control.n - successes + k + 1)
+    log_p = np.concatenate([[0.0], np.cumsum(np.log(growth))])
+    seen = successes_of(treatment) - fewest
+    p = np.exp(log_p - log_p.max())
+    if alternative == "greater":
+        counted = p[seen:]
+    elif alternative == "less":
+        counted = p[: seen + 1]
     else:
-        se_pooled = math.sqrt(pooled * (1 - pooled) * (1 / control.n + 1 / treatment.n))
-        p_value, test = 2 * normal_sf(abs(value) / se_pooled), "pooled z"
-    return Estimate(
-        value=value,
-        se=unpooled_se(control, treatment),
-        lower=lower,
-        upper=upper,
-        p_value=p_value,
-        confidence=confidence,
-        method=f"{test}, Newcombe interval",
-    )
-
-
-def _fisher(control: Moments, treatment: Moments) -> float:
-    from scipy import stats  # noqa: PLC0415  takes a second to load, and only small counts need it
-
-    table = np.array([[successes_of(arm), arm.n - successes_of(arm)] for arm in (control, treatment)])
-    return float(stats.fisher_exact(table).pvalue)
+        # Equally probable tables come out a rounding apart; a part in 10^7 keeps them together.
+        counted = p[log_p <= log_p[seen] + 1e-7]
+    p_value = min(float(counted.sum() / p.sum()), 1.0)
+    return RateTest(z=z, p_value=p_value, alternative=alternative, method="Fisher's exact")
 
 
 def why_not_rates(control: Moments, treatment: Moments) -> Unavailable | None:
@@ -93,8 +159,7 @@ def _rate(arm: Moments) -> float:
 
 def unpooled_se(control: Moments, treatment: Moments) -> float:
     """Standard error of the difference in rates, each arm with its own rate; 0 when both are constant."""
-    variances = (_rate(arm) * (1 - _rate(arm)) / arm.n for arm in (control, treatment))
-    return math.sqrt(sum(variances))
+    return math.sqrt(sum(_rate(arm) * (1 - _rate(arm)) / arm.n for arm in (control, treatment)))
 
 
 def wald_interval(control: Moments, treatment: Moments, *, confidence: float = 0.95) -> tuple[float, float]:

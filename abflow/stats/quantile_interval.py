@@ -1,15 +1,16 @@
-"""Interval of a quantile of rows, the unit as cluster."""
+"""Interval of a quantile of rows, the unit as cluster, and of what two quantiles make together."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from abflow.errors import SpecError
 from abflow.stats.contrast import variance_of_mean
-from abflow.stats.means import ratio_moments
+from abflow.stats.means import MIN_UNITS, ratio_moments
 from abflow.stats.moments import JointMoments
+from abflow.stats.quantile_rows import QuantileRows
 from abflow.stats.result import Unavailable, UnavailableReason
 from abflow.stats.tails import normal_isf, tail_of
 
@@ -69,3 +70,91 @@ def quantile_levels(
             f"{upper:.3f}, beyond the data; more units are needed",
         )
     return QuantileLevels(lower=lower, upper=upper, se=se)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmQuantile:
+    """The quantile of one arm's rows between two bounds.
+
+    Attributes:
+        value: The quantile.
+        lower: Lower end of its interval.
+        upper: Upper end of its interval.
+        level_se: Standard error of the share of rows at or below it.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    level_se: float
+
+
+def quantile_of_arm(
+    rows: QuantileRows,
+    q: float,
+    *,
+    confidence: float = 0.95,
+    sides: Literal[1, 2] = 2,
+    min_units: int = MIN_UNITS,
+) -> ArmQuantile | Unavailable:
+    """A quantile between the quantiles at q ± z·se of the share of rows at or below it.
+
+    Args:
+        rows: Of one arm.
+        q: Level of the quantile, such as 0.95.
+        confidence: Of the interval, or of each end on its own when `sides` is 1.
+        sides: 2 for an interval, 1 for bounds.
+        min_units: Fewest units.
+    """
+    if 0 < rows.at_own.n < min_units:
+        return Unavailable(
+            reason=UnavailableReason.TOO_FEW_UNITS,
+            detail=f"the rows come from {rows.at_own.n} units, and at least {min_units} are needed",
+        )
+    levels = quantile_levels(rows.at_own, q, confidence=confidence, sides=sides)
+    if isinstance(levels, Unavailable):
+        return levels
+    values = rows.histogram.quantiles((levels.lower, q, levels.upper))
+    if isinstance(values, Unavailable):
+        return values
+    lower, value, upper = values
+    return ArmQuantile(value=value, lower=lower, upper=upper, level_se=levels.se)
+
+
+def quantiles_of_both(
+    control: QuantileRows,
+    treatment: QuantileRows,
+    q: float,
+    *,
+    confidence: float,
+    sides: Literal[1, 2],
+    min_units: int,
+) -> tuple[ArmQuantile, ArmQuantile] | Unavailable:
+    """The quantile of control and treatment, or why one of them has none."""
+    arms = []
+    for name, rows in (("control", control), ("treatment", treatment)):
+        arm = quantile_of_arm(rows, q, confidence=confidence, sides=sides, min_units=min_units)
+        if isinstance(arm, Unavailable):
+            return replace(arm, detail=f"{name}: {arm.detail}")
+        arms.append(arm)
+    return arms[0], arms[1]
+
+
+def combined_ends(
+    control: ArmQuantile, treatment: ArmQuantile, *, weight_control: float, weight_treatment: float
+) -> tuple[float, float]:
+    """Ends of weight_treatment · treatment - weight_control · control, from the ends of both.
+
+    Each arm brings its distance from its quantile to its end on the side that matters, and the distances add
+    as squares.
+
+    References:
+        Zou, Donner (2008), Statistics in Medicine 27, 1693-1702 (MOVER).
+    """
+    value = below = above = 0.0
+    for arm, weight in ((treatment, weight_treatment), (control, -weight_control)):
+        low, high = sorted((weight * arm.lower, weight * arm.upper))
+        value += weight * arm.value
+        below = math.hypot(below, weight * arm.value - low)
+        above = math.hypot(above, high - weight * arm.value)
+    return value - below, value + above

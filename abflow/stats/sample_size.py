@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy import special
-
 from abflow.errors import SpecError
 from abflow.stats.tails import normal_isf, t_isf
 
@@ -64,6 +62,8 @@ def n_t_test(d: float, alpha: float, power: float) -> float:
 
 
 def _power_of_t_test(n: float, d: float, alpha: float) -> float:
+    from scipy import special
+
     dof, shift = 2 * n - 2, d * math.sqrt(n / 2)
     critical = t_isf(alpha / 2, dof)
     right = 1 - float(special.nctdtr(dof, shift, critical))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from abflow.errors import DataError, SpecError
 from abflow.stats.result import Unavailable, UnavailableReason
+from abflow.stats.tails import chi_square_sf
 
 # Cochran's rule: below 5 expected units the chi-square distribution is not trusted.
 MIN_EXPECTED = 5
@@ -60,30 +60,19 @@ def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float]) -> Samp
         DataError: A count is negative or not whole.
         SpecError: A share is negative or not finite.
     """
-    arms = _arms(counts, shares)
-    if isinstance(arms, Unavailable):
-        return arms
-    expected = arms.shares * arms.total
-    statistic = float(np.sum((arms.counts - expected) ** 2 / expected))
-    dof = len(arms.names) - 1
-    if expected.min() >= MIN_EXPECTED:
-        p_value, method = _chi_square_sf(statistic, dof), "chi-square"
-    elif math.comb(arms.total + dof, dof) <= MAX_TABLES:
-        p_value, method = _exact_p(arms), "exact multinomial"
-    else:
-        p_value, method = _simulated_p(arms), f"multinomial, {DRAWS} simulated tables"
-    return SampleRatio(
-        statistic=statistic,
-        dof=dof,
-        p_value=p_value,
-        expected=dict(zip(arms.names, expected.tolist(), strict=True)),
-        method=method,
-    )
+    arms = planned_counts(counts, shares)
+    return arms if isinstance(arms, Unavailable) else ratio_test(arms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Arms:
-    """The arms that can be tested, in the order of their names."""
+class PlannedCounts:
+    """Units of the arms that can be tested, beside their planned shares.
+
+    Attributes:
+        names: Arms with a planned share, sorted.
+        counts: Shape (arms,).
+        shares: Shape (arms,); all above 0, adding up to 1.
+    """
 
     names: tuple[str, ...]
     counts: NDArray[np.float64]
@@ -91,10 +80,29 @@ class _Arms:
 
     @property
     def total(self) -> int:
+        """Units in all arms."""
         return int(self.counts.sum())
 
+    @property
+    def expected(self) -> NDArray[np.float64]:
+        """Units that the plan expects, shape (arms,)."""
+        return self.shares * self.total
 
-def _arms(counts: Mapping[str, int], shares: Mapping[str, float]) -> _Arms | Unavailable:
+    @property
+    def chi_square(self) -> float:
+        """Pearson's statistic."""
+        return float(np.sum((self.counts - self.expected) ** 2 / self.expected))
+
+    def log_probability(self, tables: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Log probability under the plan of tables of as many units, shape (..., arms)."""
+        from scipy import special
+
+        each = tables * np.log(self.shares) - special.gammaln(tables + 1)
+        return np.asarray(special.gammaln(self.total + 1) + np.sum(each, axis=-1))
+
+
+def planned_counts(counts: Mapping[str, int], shares: Mapping[str, float]) -> PlannedCounts | Unavailable:
+    """The arms that can be tested, or why there is nothing to test; see `sample_ratio`."""
     for arm, count in counts.items():
         if count < 0 or count != int(count):
             raise DataError(f"arm {arm!r} has {count} units; a count is a whole number of 0 or more")
@@ -116,19 +124,35 @@ def _arms(counts: Mapping[str, int], shares: Mapping[str, float]) -> _Arms | Una
     if not any(counts.values()):
         return Unavailable(reason=UnavailableReason.NO_UNITS, detail="no arm has any unit yet")
     weights = np.array([shares[arm] for arm in names], dtype=np.float64)
-    return _Arms(
+    return PlannedCounts(
         names=names,
         counts=np.array([counts.get(arm, 0) for arm in names], dtype=np.float64),
         shares=weights / weights.sum(),
     )
 
 
-def _chi_square_sf(statistic: float, dof: int) -> float:
-    return float(special.chdtrc(dof, statistic))
+def ratio_test(arms: PlannedCounts) -> SampleRatio:
+    """The sample-ratio test of arms that can be tested; see `sample_ratio`."""
+    dof = len(arms.names) - 1
+    if arms.expected.min() >= MIN_EXPECTED:
+        p_value, method = chi_square_sf(arms.chi_square, dof), "chi-square"
+    elif math.comb(arms.total + dof, dof) <= MAX_TABLES:
+        p_value, method = _exact_p(arms), "exact multinomial"
+    else:
+        p_value, method = simulated_p([arms]), f"multinomial, {DRAWS} simulated tables"
+    return SampleRatio(
+        statistic=arms.chi_square,
+        dof=dof,
+        p_value=p_value,
+        expected=dict(zip(arms.names, arms.expected.tolist(), strict=True)),
+        method=method,
+    )
 
 
-def _exact_p(arms: _Arms) -> float:
+def _exact_p(arms: PlannedCounts) -> float:
     """Probability of all tables that are at most as probable as the one seen."""
+    from scipy import special
+
     log_shares = np.log(arms.shares)
     left = np.array([arms.total])
     log_p = np.array([special.gammaln(arms.total + 1)])
@@ -139,24 +163,23 @@ def _exact_p(arms: _Arms) -> float:
         log_p = np.repeat(log_p, width) + units * log_share - special.gammaln(units + 1)
         left = np.repeat(left, width) - units
     log_p = log_p + left * log_shares[-1] - special.gammaln(left + 1)
-    return min(float(np.exp(log_p[log_p <= _as_probable_as(arms)]).sum()), 1.0)
+    return min(float(np.exp(log_p[log_p <= _as_probable_as([arms])]).sum()), 1.0)
 
 
-def _simulated_p(arms: _Arms) -> float:
-    """Share of simulated tables at most as probable as the one seen, which is counted among them."""
-    tables = np.random.default_rng(0).multinomial(arms.total, arms.shares, size=DRAWS)
-    kernel = special.gammaln(arms.total + 1) + np.sum(
-        tables * np.log(arms.shares) - special.gammaln(tables + 1), axis=1
-    )
-    return float((1 + np.count_nonzero(kernel <= _as_probable_as(arms))) / (1 + DRAWS))
+def simulated_p(periods: Sequence[PlannedCounts]) -> float:
+    """Share of simulated tables at most as probable as those seen, which are counted among them.
+
+    Args:
+        periods: Independent tables, such as those of several days, which are judged together.
+    """
+    rng = np.random.default_rng(0)
+    log_p = sum(arms.log_probability(rng.multinomial(arms.total, arms.shares, size=DRAWS)) for arms in periods)
+    return float((1 + np.count_nonzero(log_p <= _as_probable_as(periods))) / (1 + DRAWS))
 
 
-def _as_probable_as(arms: _Arms) -> float:
-    seen = special.gammaln(arms.total + 1) + np.sum(
-        arms.counts * np.log(arms.shares) - special.gammaln(arms.counts + 1)
-    )
+def _as_probable_as(periods: Sequence[PlannedCounts]) -> float:
     # Equally probable tables come out a rounding apart; a part in 10^7 keeps them together.
-    return float(seen) + 1e-7
+    return sum(float(arms.log_probability(arms.counts)) for arms in periods) + 1e-7
 
 
 def sequential_sample_ratio(
@@ -176,21 +199,25 @@ def sequential_sample_ratio(
     """
     if not (math.isfinite(prior_mass) and prior_mass > 0):
         raise SpecError(f"prior mass {prior_mass:g} is not a positive number; 100 is a common choice")
-    arms = _arms(counts, shares)
+    arms = planned_counts(counts, shares)
     return arms if isinstance(arms, Unavailable) else _log_e(arms, prior_mass)
 
 
-def _log_e(arms: _Arms, prior_mass: float) -> float:
-    prior = prior_mass * arms.shares
-    gained = np.sum(special.gammaln(prior + arms.counts) - special.gammaln(prior))
-    spent = special.gammaln(prior_mass + arms.total) - special.gammaln(prior_mass)
-    return float(gained - spent - np.sum(arms.counts * np.log(arms.shares)))
+def _log_e(arms: PlannedCounts, prior_mass: float) -> float:
+    # math.lgamma, because a daily look should not have to load scipy.
+    counts, shares = arms.counts.tolist(), arms.shares.tolist()
+    log_e = math.lgamma(prior_mass) - math.lgamma(prior_mass + sum(counts))
+    for count, share in zip(counts, shares, strict=True):
+        prior = prior_mass * share
+        log_e += math.lgamma(prior + count) - math.lgamma(prior) - count * math.log(share)
+    return log_e
 
 
 def mixture_log_e(counts: Mapping[str, int], shares: Mapping[str, float]) -> float | Unavailable:
     """Log of the mean e-value over prior masses from 10 to 100 000, so that none has to be chosen."""
-    arms = _arms(counts, shares)
+    arms = planned_counts(counts, shares)
     if isinstance(arms, Unavailable):
         return arms
-    logs = np.array([_log_e(arms, mass) for mass in PRIOR_MASSES])
-    return float(np.logaddexp.reduce(logs) - math.log(len(logs)))
+    logs = [_log_e(arms, mass) for mass in PRIOR_MASSES]
+    largest = max(logs)
+    return largest + math.log(sum(math.exp(log_e - largest) for log_e in logs) / len(logs))

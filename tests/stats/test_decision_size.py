@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abflow.errors import SpecError
-from abflow.stats.decision_size import DecisionSize, decision_sample_size
+from abflow.stats.decision_size import DecisionSize, decision_detectable, decision_power, decision_sample_size
 from abflow.stats.means import difference_in_means
 from abflow.stats.moments import Moments
 from abflow.stats.noninferiority import MarginBounds, margin_bounds
@@ -127,3 +127,63 @@ def drawn(rng: np.random.Generator, n: int, mean: float) -> Moments:
 def sized(got: DecisionSize | Unavailable) -> DecisionSize:
     assert isinstance(got, DecisionSize), got
     return got
+
+
+def test_the_power_of_the_decision_is_what_its_misses_leave() -> None:
+    twins = [replace(PRIMARY, name=name) for name in "abc"]
+    alone = power_of(PRIMARY, total=20_000, split=HALVES)
+    assert not isinstance(alone, Unavailable)
+    together = decision_power(twins, split=HALVES, total=20_000)
+    assert together == pytest.approx(1 - 3 * (1 - alone))
+    assert decision_power(twins, split=HALVES, total=10) == 0
+    size = sized(decision_sample_size([PRIMARY, REVENUE, ERRORS], split=HALVES, power=0.8))
+    reached = decision_power([PRIMARY, REVENUE, ERRORS], split=HALVES, total=size.total)
+    assert reached == pytest.approx(0.8, abs=1e-4)
+
+
+def test_at_the_size_of_the_decision_the_planned_effect_is_the_smallest_it_can_find() -> None:
+    questions = [PRIMARY, ERRORS]
+    size = sized(decision_sample_size(questions, split=HALVES, power=0.8))
+    got = decision_detectable(questions, split=HALVES, total=size.total, power=0.8)
+    assert got == pytest.approx(0.02, rel=1e-3)
+    fewer = decision_detectable(questions, split=HALVES, total=0.9 * size.total, power=0.8)
+    alone = decision_detectable([PRIMARY], split=HALVES, total=0.9 * size.total, power=0.8)
+    assert not isinstance(fewer, Unavailable)
+    assert not isinstance(alone, Unavailable)
+    assert fewer > alone
+
+
+def test_guardrails_can_leave_no_power_for_any_effect() -> None:
+    got = decision_detectable([PRIMARY, REVENUE], split=HALVES, total=2_000, power=0.8)
+    assert isinstance(got, Unavailable)
+    assert got.reason is UnavailableReason.TOO_FEW_UNITS
+    assert "no size of retained brings the decision to 0.8" in got.detail
+    beyond = decision_power([replace(PRIMARY, size=0.95)], split=HALVES, total=2_000)
+    assert isinstance(beyond, Unavailable)
+
+
+def test_each_part_is_found_by_its_name() -> None:
+    size = sized(decision_sample_size([PRIMARY, REVENUE], split=HALVES, power=0.8))
+    assert size.of("revenue") is size.questions[1]
+
+
+def test_an_equal_version_that_is_called_worse_misses_too() -> None:
+    # With many units the margin is sure, and 2.5 % of equal versions are still called worse.
+    equal = PowerQuestion(
+        name="kept", kind="margin", mean=0.2, sd=None, size=-0.1, relative=False, alpha=0.05, most=0.975
+    )
+    assert power_of(equal, total=1e7, split=HALVES) == 0.975
+    size = sized(decision_sample_size([equal, ERRORS], split=HALVES, power=0.8))
+    assert size.of("kept").power == 0.975
+    assert size.of("errors").power == pytest.approx(0.825, abs=1e-3)
+    alone = sized(decision_sample_size([equal], split=HALVES, power=0.8))
+    assert alone == sized(decision_sample_size([replace(equal, most=1.0)], split=HALVES, power=0.8))
+
+
+def test_a_power_beyond_what_can_be_reached_has_no_size() -> None:
+    equal = replace(ERRORS, most=0.975)
+    got = decision_sample_size([equal], split=HALVES, power=0.98)
+    assert isinstance(got, Unavailable)
+    assert "called worse 2.5 % of the time" in got.detail
+    with pytest.raises(SpecError, match=r"most 0\.3"):
+        power_of(replace(ERRORS, most=0.3), total=100, split=HALVES)

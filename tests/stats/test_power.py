@@ -32,6 +32,7 @@ questions = st.builds(
     size=st.floats(0.005, 0.3).flatmap(lambda size: st.sampled_from((size, -size))),
     relative=st.booleans(),
     alpha=st.floats(0.001, 0.1),
+    factor=st.sampled_from((0.5, 1.0, 1.92)),
 )
 
 
@@ -57,6 +58,20 @@ def test_a_relative_margin_carries_the_controls_noise_by_its_own_weight() -> Non
     better_down = z**2 * 50.0**2 * (1 + 1.05**2) / 1.0**2
     assert units(GUARD, 0.8) == pytest.approx(2 * better_up, rel=1e-6)
     assert units(replace(GUARD, size=0.05), 0.8) == pytest.approx(2 * better_down, rel=1e-6)
+
+
+@given(questions, st.floats(10, 1e6), st.floats(0.1, 3))
+def test_a_factor_multiplies_the_units(question: PowerQuestion, total: float, factor: float) -> None:
+    plain = replace(question, factor=1.0)
+    before = power_of(plain, total=total, split=HALVES)
+    assume(not isinstance(before, Unavailable))
+    after = power_of(replace(plain, factor=factor), total=factor * total, split=HALVES)
+    assert known(after) == pytest.approx(known(before), rel=1e-9)
+
+
+def test_half_the_noise_is_half_the_units() -> None:
+    # A history that correlates 0.7071 leaves half of the variance (Deng, Xu, Kohavi, Walker 2013).
+    assert units(replace(SPEND, factor=0.5), 0.8) == pytest.approx(n_two_means(50.0, 1.0, 0.05, 0.8), rel=1e-12)
 
 
 @given(questions, st.floats(10, 1e6), st.floats(1.01, 5))
@@ -146,6 +161,8 @@ def test_shares_must_be_shares(control: float, treatment: float) -> None:
 def test_impossible_levels_are_refused() -> None:
     with pytest.raises(SpecError, match=r"alpha 0\.95 of 'retained'"):
         power_of(replace(RATE, alpha=0.95), total=100, split=HALVES)
+    with pytest.raises(SpecError, match="factor 0 of 'retained'"):
+        power_of(replace(RATE, factor=0.0), total=100, split=HALVES)
     with pytest.raises(SpecError, match=r"power 0\.2"):
         detectable(RATE, total=100, split=HALVES, power=0.2)
 

@@ -1,0 +1,161 @@
+"""Power by playing the experiment through: the experiment's own units, its own test, and an effect put in by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from abflow.errors import DataError, SpecError
+from abflow.stats.intervals import clopper_pearson_lower, clopper_pearson_upper
+from abflow.stats.moments import Moments
+from abflow.stats.result import Unavailable, UnavailableReason
+
+Values = NDArray[np.float64]
+Arms = dict[str, dict[str, Values]]  # by arm, then by metric: one row per unit
+Effect = Callable[[Values, np.random.Generator], Values]
+Drawn = TypeVar("Drawn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedPower:
+    """How often the test gave the answer asked for.
+
+    Attributes:
+        power: Share of the runs.
+        lower: Lower end of its exact 95 % interval, which is the error of so many runs.
+        upper: Upper end of the same.
+        hits: Runs that gave the answer.
+        runs: Runs in all.
+    """
+
+    power: float
+    lower: float
+    upper: float
+    hits: int
+    runs: int
+
+
+def simulate_power(
+    draw: Callable[[np.random.Generator], Drawn], answers: Callable[[Drawn], bool], *, runs: int, seed: int
+) -> SimulatedPower:
+    """Draw the experiment again and again, and count how often its test gives the answer asked for.
+
+    Args:
+        draw: One experiment, such as `split_units` makes.
+        answers: The experiment's real test: whether it gave the answer.
+        runs: Experiments to draw.
+        seed: The same seed, the same count.
+    """
+    if runs < 1:
+        raise SpecError(f"{runs} runs give no power; 1000 know it to 3 points")
+    rng = np.random.default_rng(seed)
+    hits = sum(bool(answers(draw(rng))) for _ in range(runs))
+    lower, upper = (
+        clopper_pearson_lower(hits, runs, confidence=0.975),
+        clopper_pearson_upper(hits, runs, confidence=0.975),
+    )
+    if isinstance(lower, Unavailable) or isinstance(upper, Unavailable):
+        raise TypeError("runs without an interval")  # a bug: there is at least one run
+    return SimulatedPower(power=hits / runs, lower=lower, upper=upper, hits=hits, runs=runs)
+
+
+def split_units(
+    values: Mapping[str, ArrayLike],
+    *,
+    shares: Mapping[str, float],
+    effects: Mapping[str, Mapping[str, Effect]],
+    total: int | None = None,
+) -> Callable[[np.random.Generator], Arms] | Unavailable:
+    """Experiments drawn from units that all got the same, split at random as the plan splits them.
+
+    Args:
+        values: Per metric one row per unit, shape (units,) or, for a ratio, (units, 2); the units of all metrics
+            are the same, so that metrics stay related as they are.
+        shares: Of the units, by arm; what they leave is in no arm.
+        effects: What happens to a metric's units, by arm and metric, such as `multiplied(1.05)`.
+        total: Units of an experiment; all of them when not given. More than there are: drawn with replacement.
+    """
+    columns = {metric: np.asarray(column, dtype=np.float64) for metric, column in values.items()}
+    sizes = {column.shape[0] for column in columns.values() if column.ndim}
+    if len(sizes) != 1 or not all(column.ndim for column in columns.values()):
+        raise DataError(f"metrics {', '.join(columns) or 'none'} do not list the same units; give one row per unit")
+    if not all(share > 0 for share in shares.values()) or not 0 < sum(shares.values()) <= 1 + 1e-9:
+        raise SpecError(f"shares {dict(shares)} are impossible; each must be above 0 and their sum at most 1")
+    if unknown := {(arm, m) for arm, of in effects.items() for m in of if arm not in shares or m not in columns}:
+        raise SpecError(f"effects on {sorted(unknown)}, which is no arm and metric of this experiment")
+    if not all(np.isfinite(column).all() for column in columns.values()):
+        return Unavailable(reason=UnavailableReason.NOT_FINITE, detail="the units hold infinities or NaN")
+    units = sizes.pop()
+    if units == 0:
+        return Unavailable(reason=UnavailableReason.NO_UNITS, detail="there are no units to split")
+    wanted = units if total is None else total
+    # The last part holds the units of no arm; a hair below 0 is the rounding of shares that add up to 1.
+    parts = [*shares.values(), max(1 - sum(shares.values()), 0.0)]
+
+    def draw(rng: np.random.Generator) -> Arms:
+        chosen = rng.integers(units, size=wanted) if wanted > units else rng.permutation(units)[:wanted]
+        edges = np.cumsum(rng.multinomial(wanted, np.array(parts) / sum(parts)))[:-1]
+        of_arms = dict(zip(shares, np.split(chosen, edges), strict=False))
+        return {
+            arm: {
+                metric: effects.get(arm, {}).get(metric, _nothing)(column[of_arm], rng)
+                for metric, column in columns.items()
+            }
+            for arm, of_arm in of_arms.items()
+        }
+
+    return draw
+
+
+def _nothing(values: Values, _: np.random.Generator) -> Values:
+    return values
+
+
+def multiplied(by: float) -> Effect:
+    """Every unit's value times a number."""
+    return lambda values, _: values * by
+
+
+def added(amount: float) -> Effect:
+    """A number on top of every unit's value."""
+    return lambda values, _: values + amount
+
+
+def flipped(change: float) -> Effect:
+    """A rate moved by so much: zeros turned to ones at random, or ones to zeros when the change is negative."""
+
+    def flip(values: Values, rng: np.random.Generator) -> Values:
+        rate = float(values.mean()) if values.size else 0.0
+        room = 1 - rate if change > 0 else rate
+        if abs(change) > room:
+            raise DataError(f"a rate of {rate:g} cannot move by {change:+g}; rates lie between 0 and 1")
+        if change == 0:
+            return values
+        turned = rng.random(values.shape) < abs(change) / room
+        return np.where(turned, 1.0 if change > 0 else 0.0, values)
+
+    return flip
+
+
+def drawn_moments(rng: np.random.Generator, *, units: int, mean: float, sd: float | None) -> Moments:
+    """Moments of an arm drawn without drawing its units, for designs whose units are too many to draw.
+
+    Args:
+        rng: Where the chance comes from.
+        units: Of the arm.
+        mean: True mean per unit; of a proportion its true rate.
+        sd: True standard deviation per unit; None for a proportion.
+    """
+    if sd is None:
+        share = int(rng.binomial(units, mean)) / units
+        return Moments(n=units, mean=share, m2=units * share * (1 - share))
+    return Moments(
+        n=units,
+        mean=float(rng.normal(mean, sd / math.sqrt(units))),
+        m2=sd * sd * float(rng.chisquare(units - 1)),
+    )
