@@ -1,4 +1,4 @@
-"""Unit-days become the population of a phase: who is in, and the moments of what they did."""
+"""Unit-days become the population of a phase: who is in."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abflow.analysis.population import Cohort, Measured, Population
-from abflow.engine.measures import measure_of, measures_of
+from abflow.analysis.population import Cohort, Measured, Population, Slice
 from abflow.engine.unit_day import statement
 from abflow.errors import DataError
 from abflow.logs.reading import connection, identifier, literal
 from abflow.spec.assignment import bucket_sql, variant_edges
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import MeanMetric
-from abflow.stats.moments import Moments
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,68 +39,50 @@ def cohorts(
         threads: DuckDB's threads.
     """
     with connection(threads=threads) as db:
-        _enrol(db, period, partitions)
-        return _population(db, spec, ())
+        enrol(db, period, partitions, end=period.end)
+        return population_of(db, spec, ())
 
 
-def measure(
-    spec: ExperimentSpec,
-    period: Period,
-    partitions: list[Partition],
-    *,
-    memory_limit: str | None = None,
-) -> Population:
-    """Who entered the phase, and the moments of every metric, at the phase's cut-off.
+def enrol(db: duckdb.DuckDBPyConnection, period: Period, partitions: list[Partition], *, end: date) -> None:
+    """Make the table of everybody who was exposed in the phase.
 
-    One thread, because sums of floating-point numbers depend on their order and the same inputs must give
-    the same bytes.
+    Args:
+        db: The connection.
+        period: The phase.
+        partitions: One per day, of the phase's days so far.
+        end: The first day that does not count any more.
+
+    Raises:
+        DataError: There is no day yet.
     """
-    with connection(threads=1, memory_limit=memory_limit) as db:
-        _enrol(db, period, partitions)
-        _read(db, "events", [partition.events for partition in partitions])
-        _register_metrics(db, spec)
-        cut_off = {"cut_off": _midnight(period.end)}
-        db.execute(f"create temp table unit_metrics as {statement('unit_metrics')}", cut_off)
-        caps = _caps(db, spec)
-        moments = db.execute(statement("moments")).fetchall()
-        seen = {row[0] for row in db.execute("select distinct event_type from events").fetchall()}
-        measured = tuple(
-            Measured(
-                metric=metric,
-                variant=variant,
-                contamination=contamination,
-                moments=Moments(n=n, mean=mean, m2=m2),
-                lowest=lowest,
-                highest=highest,
-                non_zero=non_zero,
-                immature=immature,
-                cap=caps.get(metric),
-                cap_removes_all=caps.get(metric, 1.0) <= 0,
-            )
-            for metric, variant, contamination, n, mean, m2, lowest, highest, non_zero, immature in moments
-        )
-        return _population(db, spec, measured, events_seen=frozenset(seen))
-
-
-def _enrol(db: duckdb.DuckDBPyConnection, period: Period, partitions: list[Partition]) -> None:
     if not partitions:
         raise DataError(f"phase {period.phase} has no day yet; aggregate its first day, {period.start}, first")
-    _read(db, "unit_days", [partition.units for partition in partitions])
+    read(db, "unit_days", [partition.units for partition in partitions])
     parameters = {
-        "start": _midnight(period.start),
-        "enroll_end": _midnight(period.enroll_end),
-        "cut_off": _midnight(period.end),
+        "start": midnight(period.start),
+        "enroll_end": midnight(period.enroll_end),
+        "cut_off": midnight(end),
     }
     db.execute(f"create temp table enrolled as {statement('enrolled')}", parameters)
 
 
-def _population(
+def population_of(
     db: duckdb.DuckDBPyConnection,
     spec: ExperimentSpec,
     measured: tuple[Measured, ...],
     *,
     events_seen: frozenset[str] = frozenset(),
+    slices: tuple[Slice, ...] = (),
 ) -> Population:
+    """The enrolled units, with what was measured on them.
+
+    Args:
+        db: A connection with the enrolled units.
+        spec: The experiment.
+        measured: The metrics.
+        events_seen: Event types that occur anywhere in the outcome log.
+        slices: The metrics in parts of the population.
+    """
     rows = db.execute(statement("cohorts")).fetchall()
     return Population(
         cohorts=tuple(
@@ -113,6 +92,7 @@ def _population(
         measured=measured,
         events_seen=tuple(sorted(events_seen)),
         misassigned=_misassigned(db, spec) if spec.assignment == "hash" else None,
+        slices=slices,
     )
 
 
@@ -129,44 +109,12 @@ def _misassigned(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> int:
     return int(row[0]) if row else 0
 
 
-def _register_metrics(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> None:
-    measures = measures_of(spec)
-    db.execute(
-        "create temp table metrics (metric varchar, kind varchar, event_type varchar, measured varchar, "
-        "window_days integer)"
-    )
-    for name, metric in spec.metrics.items():
-        read = measure_of(metric, measures)
-        row = [name, metric.kind, read.event_type, read.measured, metric.window_days]
-        db.execute("insert into metrics values (?, ?, ?, ?, ?)", row)
-
-
-def _caps(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> dict[str, float]:
-    """The cap of every capped metric, also as the table that the moments are made with."""
-    db.execute("create temp table caps (metric varchar, cap double)")
-    caps: dict[str, float] = {}
-    for name, metric in spec.metrics.items():
-        if not isinstance(metric, MeanMetric) or metric.cap is None:
-            continue
-        cap = metric.cap_value
-        if metric.cap_quantile is not None:
-            parameters = {
-                "metric": name,
-                "quantile": metric.cap_quantile,
-                "positive": metric.over == "positive",
-            }
-            row = db.execute(statement("percentile"), parameters).fetchone()
-            cap = row[0] if row else None
-        if cap is not None:
-            caps[name] = float(cap)
-            db.execute("insert into caps values (?, ?)", [name, cap])
-    return caps
-
-
-def _read(db: duckdb.DuckDBPyConnection, view: str, paths: list[Path]) -> None:
+def read(db: duckdb.DuckDBPyConnection, view: str, paths: list[Path]) -> None:
+    """Make Parquet files one view."""
     listed = ", ".join(literal(str(path)) for path in paths)
     db.execute(f"create temp view {identifier(view)} as select * from read_parquet([{listed}])")
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
+    """The first moment of a UTC day, as DuckDB compares it."""
     return datetime.combine(day, time(), tzinfo=UTC).replace(tzinfo=None)

@@ -10,16 +10,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abflow.engine.measures import NOTHING, measures_of
+from abflow.engine.measures import NOTHING, measures_of, parts_of, reads_exposures
 from abflow.errors import ContractBroken
 from abflow.logs.layout import DayLog
 from abflow.logs.reading import as_text, connection, identifier, literal, open_day, reading, require_columns, utc
 from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.metrics import EXPOSURES
 
 if TYPE_CHECKING:
     import duckdb
 
-FORMAT = 1  # of the partition; raised when its columns change, so that old partitions are built again
+FORMAT = 2  # of the partition; raised when its columns change, so that old partitions are built again
 UNIT_COLUMN = "user_id"
 
 
@@ -86,15 +87,17 @@ def build_unit_day(
         exposure_rows, others = _open_exposures(db, spec, exposures)
         with reading(exposures):
             _make(db, "exposures_once", experiment=spec.experiment)
-            _write(db, "units", folder / units_file)
+            _write(db, ("units",), folder / units_file)
         outcome_rows, read = _open_outcomes(db, spec, outcomes)
         with reading(outcomes):
-            _write(db, "events", folder / events_file)
+            statements = ("events", "exposure_events") if reads_exposures(measures_of(spec)) else ("events",)
+            _write(db, statements, folder / events_file)
         once = _one(db, "select count(*) from exposures_once")
         units = _one(db, f"select count(distinct unit_id) from read_parquet({literal(str(folder / units_file))})")
         kept = db.execute(
             "select event_type, count(*), count(distinct measured) from "
-            f"read_parquet({literal(str(folder / events_file))}) group by event_type order by event_type"
+            f"read_parquet({literal(str(folder / events_file))}) where event_type <> {literal(EXPOSURES)} "
+            "group by event_type order by event_type"
         ).fetchall()
         served = db.execute(statement("served")).fetchall()
     return UnitDay(
@@ -164,9 +167,9 @@ def _open_exposures(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: Da
 def _open_outcomes(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> tuple[int, int]:
     columns = open_day(db, log, view="raw_outcomes", as_json=True)
     needed = dict.fromkeys(("timestamp", UNIT_COLUMN, "event_type"), "the outcome log")
-    measures = measures_of(spec)
+    measures = tuple(measure for measure in measures_of(spec) if measure.event_type != EXPOSURES)
     for name, metric in spec.metrics.items():
-        needed |= {column: f"metric {name}" for column in [getattr(metric, "value", None)] if column}
+        needed |= {part.measured: f"metric {name}" for part in parts_of(metric) if part.measured != NOTHING}
     require_columns(log, columns, needed)
     happened = utc("timestamp", columns["timestamp"], log)
     read_columns = sorted({measure.measured for measure in measures})
@@ -233,8 +236,9 @@ def _make(db: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> None:
     db.execute(f"create or replace temp table {name} as {statement(name)}", parameters)
 
 
-def _write(db: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
-    db.execute(f"copy ({statement(name)}) to {literal(str(file))} (format parquet, compression zstd)")
+def _write(db: duckdb.DuckDBPyConnection, names: tuple[str, ...], file: Path) -> None:
+    rows = " union all ".join(f"(from ({statement(name)}))" for name in names)
+    db.execute(f"copy ({rows}) to {literal(str(file))} (format parquet, compression zstd)")
 
 
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -134,6 +134,11 @@ def calendar_of(spec: ExperimentSpec) -> Calendar:
     return Calendar(shadow, aa, Period(Phase.TEST, start, phases.test.days, spec.enroll_days))
 
 
+def look_days(spec: ExperimentSpec, calendar: Calendar) -> tuple[date, ...]:
+    """The days at whose end the primary is read; the last one is the cut-off."""
+    return tuple(calendar.test.start + timedelta(days=number - 1) for number in spec.looks)
+
+
 def _start(given: date | None, free: date | None, phase: str) -> date:
     start = given or free
     if start is None:
@@ -152,7 +157,7 @@ def steps_due(spec: ExperimentSpec, day: date) -> tuple[Step, ...]:
         due.add(Step.VALIDATE_SHADOW_LOG)
     elif period:
         due |= {Step.AGGREGATE_DAY, Step.CHECK_HEALTH}
-    if day == calendar.last:
+    if day in look_days(spec, calendar):
         due |= {Step.ANALYZE, Step.DECIDE}
         if spec.model:
             due.add(Step.PROMOTE)

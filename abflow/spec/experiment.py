@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from datetime import date
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -152,6 +153,7 @@ class ExperimentSpec(SpecModel):
         _check_versions(self)
         _check_calendar(self)
         _check_primary(self)
+        _check_method(self)
         return self
 
     @property
@@ -162,9 +164,25 @@ class ExperimentSpec(SpecModel):
         return self.control or next(iter(self.variants))
 
     @property
+    def controls(self) -> tuple[str, ...]:
+        """Every variant that is a control; several are compared with one another and pooled for the comparison."""
+        return self.control if isinstance(self.control, tuple) else (self.control_name,)
+
+    @property
     def treatments(self) -> tuple[str, ...]:
-        """Every variant but the control, in the order of the file."""
-        return tuple(name for name in self.variants if name != self.control_name)
+        """Every variant that is no control, in the order of the file."""
+        return tuple(name for name in self.variants if name not in self.controls)
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Days of the test at whose end the primary is read; the last one is the cut-off.
+
+        Every day with a method that may be read every day.
+        """
+        days = self.phases.test.days
+        if self.analysis.reads_every_day:
+            return tuple(range(1, days + 1))
+        return (*(self.analysis.looks or ()), days)
 
     @property
     def primary_name(self) -> str:
@@ -270,6 +288,45 @@ def _check_primary(spec: ExperimentSpec) -> None:
         raise ValueError(
             f"metrics.{name} is a {primary.kind}; conditioned on behaviour after exposure it is no causal "
             "claim, so as primary it needs the reason in `why`"
+        )
+
+
+def _check_method(spec: ExperimentSpec) -> None:
+    """A method that looks early needs to know when, at what, and against how many units."""
+    analysis, days = spec.analysis, spec.phases.test.days
+    name, primary = spec.primary_name, spec.primary
+    if analysis.looks is not None and analysis.method not in ("group_sequential", "bayesian"):
+        raise ValueError(
+            f"analysis.looks is for group_sequential and bayesian; {analysis.method} "
+            f"{'is read every day' if analysis.reads_every_day else 'is read once, at its horizon'}: remove it"
+        )
+    if analysis.method == "group_sequential" and not analysis.looks:
+        raise ValueError(
+            "analysis.looks is missing; group_sequential is read on days fixed beforehand, such as looks: [14] "
+            f"(the horizon, day {days}, is always the last)"
+        )
+    looks = analysis.looks or ()
+    if any(later <= earlier for earlier, later in pairwise(looks)) or (looks and looks[-1] >= days):
+        raise ValueError(
+            f"analysis.looks {list(looks)} must be days of the test in their order, all before its last, {days}; "
+            "the horizon is a look without being named"
+        )
+    if analysis.method in ("group_sequential", "sprt") and primary.window_days is None:
+        raise ValueError(
+            f"{analysis.method} counts a unit once, when it is mature, so metrics.{name} needs window_days; "
+            "always_valid may run without"
+        )
+    if not analysis.is_sequential:
+        return
+    for each, metric in spec.metrics.items():
+        if isinstance(getattr(metric, "cap", None), str):
+            raise ValueError(
+                f"metrics.{each}.cap is a percentile, which moves from look to look; {analysis.method} needs a value"
+            )
+    if spec.sizing.skip and isinstance(spec.phases.aa, Skipped) and spec.sizing.baseline is None:
+        raise ValueError(
+            f"{analysis.method} is tuned to the units planned, and nothing says how many come: run an A/A phase, or "
+            "declare sizing.baseline {value, sd, units_per_day, source}"
         )
 
 

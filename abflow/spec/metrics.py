@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Reason = Annotated[str, Field(min_length=3, max_length=1000)]
 DAY_MICROSECONDS = 86_400_000_000
+EXPOSURES = "exposures"  # the rows of the exposure log, where an event type could stand
 
 
 class Role(StrEnum):
@@ -158,8 +159,17 @@ class RatioMetric(MetricBase):
     """Sum of one event over the sum of another, the unit as cluster."""
 
     kind: Literal["ratio"]
-    numerator: Text
+    numerator: Text = Field(description="An event type, or `exposures`.")
     denominator: Text = Field(description="An event type, or `exposures`.")
+    numerator_value: Text | None = Field(default=None, description="Column to add up; default: events are counted.")
+    denominator_value: Text | None = Field(default=None, description="Column to add up; default: events are counted.")
+
+    @model_validator(mode="after")
+    def _exposures_are_counted(self) -> RatioMetric:
+        for event, column in ((self.numerator, self.numerator_value), (self.denominator, self.denominator_value)):
+            if event == EXPOSURES and column is not None:
+                raise ValueError(f"exposures are counted, so a column ({column}) has no use here: remove it")
+        return self
 
 
 class QuantileMetric(MetricBase):
@@ -183,6 +193,6 @@ def events_of(metric: Metric) -> tuple[str, ...]:
         case ProportionMetric() | CountMetric() | MeanMetric():
             return (metric.event,)
         case RatioMetric():
-            return tuple(e for e in (metric.numerator, metric.denominator) if e != "exposures")
+            return tuple(event for event in (metric.numerator, metric.denominator) if event != EXPOSURES)
         case QuantileMetric():
             return (metric.event,) if metric.event else ()

@@ -27,7 +27,7 @@ class AnalysisPolicy(SpecModel):
     method: Literal["fixed_horizon", "group_sequential", "always_valid", "sprt", "bayesian"] = "fixed_horizon"
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     power: Annotated[float, Field(gt=0.5, lt=1)] = 0.80
-    correction: Literal["holm", "hochberg", "bonferroni", "benjamini_hochberg", "benjamini_yekutieli"] = "holm"
+    correction: Literal["holm", "hochberg", "bonferroni", "sidak", "benjamini_hochberg", "benjamini_yekutieli"] = "holm"
     preset: Literal["clear_signals", "do_no_harm"] = "clear_signals"
     contamination: Literal["exclude", "keep_first"] = "exclude"
     cuped: Cuped | None = None
@@ -37,6 +37,22 @@ class AnalysisPolicy(SpecModel):
         default=1, description="This file is one of this many tests of one claim."
     )
     prior: Prior | None = None
+
+    @property
+    def reads_every_day(self) -> bool:
+        """Whether the primary may be read at the end of every day."""
+        return self.method in ("always_valid", "sprt")
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether the test may end before its cut-off, so that nothing may be read as if it were looked at once."""
+        return self.reads_every_day or self.method == "group_sequential" or bool(self.looks)
+
+    @model_validator(mode="after")
+    def _prior_is_read(self) -> AnalysisPolicy:
+        if self.prior is not None and self.method != "bayesian":
+            raise ValueError(f"analysis.prior is for method bayesian; {self.method} has no use for it: remove it")
+        return self
 
 
 class ContinueAnyway(SpecModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import QuantileMetric, RatioMetric
+from abflow.spec.metrics import QuantileMetric
 
 _Field = tuple[str | int, ...]
 
@@ -12,21 +12,14 @@ def not_yet(spec: ExperimentSpec) -> list[tuple[_Field, str]]:
     """Every field whose value this version of abflow cannot honour, with a sentence each."""
     analysis, test = spec.analysis, spec.phases.test
     refused: list[tuple[_Field, object, bool]] = [
-        (("analysis", "method"), analysis.method, analysis.method != "fixed_horizon"),
-        (("analysis", "correction"), analysis.correction, analysis.correction != "holm"),
         (("analysis", "cuped"), "cuped", analysis.cuped is not None),
-        (("analysis", "looks"), "looks", analysis.looks is not None),
-        (("analysis", "family"), analysis.family, analysis.family != "roles"),
-        (("analysis", "prior"), "prior", analysis.prior is not None),
         (("allocation",), spec.allocation, spec.allocation != "fixed"),
         (("engine",), spec.engine, spec.engine != "duckdb"),
         (("segments",), "segments", bool(spec.segments)),
-        (("control",), "several controls", isinstance(spec.control, tuple)),
         (("phases", "test", "extend"), "extend", test.extend is not None),
     ]
     for name, metric in spec.metrics.items():
         refused.append((("metrics", name, "kind"), "quantile", isinstance(metric, QuantileMetric)))
-        refused.append((("metrics", name, "kind"), "ratio", isinstance(metric, RatioMetric)))
     for name, location in spec.logs:
         beyond = location is not None and ("://" in location or any(c in location for c in "*?["))
         refused.append((("logs", name), location, beyond))

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric
+from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric, RatioMetric
 from tests.engine.small_logs import Days, Row
 
 
@@ -36,6 +36,7 @@ class Expected:
     non_zero: int
     immature: int
     cap: float | None
+    pair: tuple[float, float, float, float, float] | None = None  # means, sums of squares and cross product
 
 
 def expected_units(spec: ExperimentSpec, period: Period, exposures: Days) -> dict[str, Unit]:
@@ -67,11 +68,19 @@ def expected_metrics(
     """Every metric by name, variant and contamination policy (rules 1.3, 1.4, 1.6, 2)."""
     units = {name: unit for name, unit in expected_units(spec, period, exposures).items() if unit.enrolled}
     cut_off = _midnight(period.end)
-    found = {}
+    found: dict[tuple[str, str, str], Expected] = {}
     for name, metric in spec.metrics.items():
         window = None if metric.window_days is None else timedelta(hours=24 * metric.window_days)
         mature = {unit for unit, state in units.items() if window is None or state.entered + window <= cut_off}
-        values = {unit: _value(metric, unit, units[unit].entered, window, cut_off, outcomes) for unit in mature}
+        ends = {unit: cut_off if window is None else units[unit].entered + window for unit in mature}
+        if isinstance(metric, RatioMetric):
+            pairs = {
+                unit: _pair(metric, spec, unit, (units[unit].entered, ends[unit]), exposures, outcomes)
+                for unit in mature
+            }
+            found |= _ratios(name, pairs, units, mature)
+            continue
+        values = {unit: _value(metric, unit, units[unit].entered, ends[unit], outcomes) for unit in mature}
         cap = _cap(metric, list(values.values()))
         if cap is not None:
             values = {unit: min(value, cap) for unit, value in values.items()}
@@ -87,14 +96,61 @@ def expected_metrics(
     return found
 
 
-def _value(
-    metric: Metric, unit: str, entered: datetime, window: timedelta | None, cut_off: datetime, outcomes: Days
-) -> float:
+def _ratios(
+    name: str, pairs: dict[str, tuple[float, float]], units: dict[str, Unit], mature: set[str]
+) -> dict[tuple[str, str, str], Expected]:
+    """Every variant and policy of a ratio; its units are linearised around the ratio of their own cell."""
+    found = {}
+    for policy in ("exclude", "keep_first"):
+        kept = {unit: state for unit, state in units.items() if policy == "keep_first" or not state.crossed}
+        for variant in {state.variant for state in kept.values()}:
+            members = [unit for unit, state in kept.items() if state.variant == variant]
+            own = [pairs[unit] for unit in members if unit in mature]
+            immature = sum(unit not in mature for unit in members)
+            n = len(own)
+            mean_x, mean_y = (math.fsum(each[i] for each in own) / n if n else 0.0 for i in (0, 1))
+            line = [mean_x / mean_y + (x - mean_x / mean_y * y) / mean_y for x, y in own] if mean_y else []
+            cell = _moments(line, immature=immature, cap=None)
+            cell.n, cell.non_zero = n, sum(x != 0 for x, _ in own)
+            if n:
+                cell.pair = (
+                    mean_x,
+                    mean_y,
+                    math.fsum((x - mean_x) ** 2 for x, _ in own),
+                    math.fsum((y - mean_y) ** 2 for _, y in own),
+                    math.fsum((x - mean_x) * (y - mean_y) for x, y in own),
+                )
+            found[name, variant, policy] = cell
+    return found
+
+
+def _pair(
+    metric: RatioMetric,
+    spec: ExperimentSpec,
+    unit: str,
+    between: tuple[datetime, datetime],
+    exposures: Days,
+    outcomes: Days,
+) -> tuple[float, float]:
+    def total(event: str, column: str | None) -> float:
+        if event == "exposures":
+            rows = [row for day in exposures.values() for row in day if row["experiment_id"] == spec.experiment]
+            once = _earliest(rows, lambda row: (row["request_id"], row["timestamp"].date()), "request_id", "variant")
+        else:
+            rows = [row for day in outcomes.values() for row in day if row["event_type"] == event]
+            once = _earliest(rows, lambda row: row["event_id"], "event_id", column)
+        start, end = between
+        mine = [row for row in once if row["user_id"] == unit and start <= row["timestamp"] < end]
+        return math.fsum(row[column] for row in mine) if column else float(len(mine))
+
+    return total(metric.numerator, metric.numerator_value), total(metric.denominator, metric.denominator_value)
+
+
+def _value(metric: Metric, unit: str, entered: datetime, end: datetime, outcomes: Days) -> float:
     assert isinstance(metric, ProportionMetric | CountMetric | MeanMetric)
     column = metric.value if isinstance(metric, MeanMetric) else None
     rows = [row for day in outcomes.values() for row in day if row["event_type"] == metric.event]
     once = _earliest(rows, lambda row: row["event_id"], "event_id", column)
-    end = cut_off if window is None else entered + window
     mine = [row for row in once if row["user_id"] == unit and entered <= row["timestamp"] < end]
     if isinstance(metric, ProportionMetric):
         return 1.0 if mine else 0.0

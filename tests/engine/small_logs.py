@@ -12,7 +12,8 @@ from typing import Any, Literal
 import duckdb
 
 from abflow.analysis.population import Population
-from abflow.engine.population import Partition, measure
+from abflow.engine.measuring import measure
+from abflow.engine.population import Partition
 from abflow.engine.unit_day import UnitDay, build_unit_day
 from abflow.logs.layout import day_log
 from abflow.spec.calendar import calendar_of
@@ -143,9 +144,12 @@ def random_metrics(chance: random.Random) -> str:
         "kind: mean, event: purchase, value: value, cap: 4.5",
         "kind: mean, event: purchase, value: value, cap: p75",
         "kind: mean, event: purchase, value: value, cap: p60, over: positive",
+        "kind: ratio, numerator: purchase, denominator: visit, why: it is asked for",
+        "kind: ratio, numerator: visit, denominator: exposures, why: it is asked for",
+        "kind: ratio, numerator: purchase, numerator_value: value, denominator: purchase, why: it is asked for",
     ]
     chosen = ["role: primary, mde: {absolute: 0.1}, " + chance.choice(kinds)]
-    chosen += ["role: secondary, " + kind for kind in chance.sample(kinds, k=5)]
+    chosen += ["role: secondary, " + kind for kind in chance.sample(kinds, k=6)]
     windows = ["", "", ", window_days: 1", ", window_days: 2", ", window_days: 4"]
     return "".join(f"  m{n}: {{{metric}{chance.choice(windows)}}}\n" for n, metric in enumerate(chosen))
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from abflow.analysis.population import Population
+from abflow.analysis.population import ENTRY_DAY, Population
+from abflow.engine.measuring import measure, unit_values
 from abflow.spec.calendar import calendar_of
+from abflow.stats.moments import EMPTY, NO_PAIRS, Moments, moments_of
 from tests.engine.reference import expected_cohorts, expected_metrics, expected_units
-from tests.engine.small_logs import experiment, measured, random_logs, random_metrics, seeded
+from tests.engine.small_logs import build, experiment, measured, partitions_of, random_logs, random_metrics, seeded
 
 SEEDS = range(10)
 
@@ -34,8 +36,47 @@ def test_random_logs_give_what_the_rules_say(seed: int, tmp_path: Path) -> None:
         counts = (found.moments.n, found.non_zero, found.immature)
         assert counts == (want.n, want.non_zero, want.immature), found
         numbers = (found.moments.mean, found.moments.m2, found.lowest, found.highest)
-        assert numbers == pytest.approx((want.mean, want.m2, want.lowest, want.highest), rel=1e-12, abs=1e-12), found
+        # A ratio's units cancel in part before they are squared.
+        exact = 1e-12 if want.pair is None else 1e-9
+        assert numbers == pytest.approx((want.mean, want.m2, want.lowest, want.highest), rel=exact, abs=exact), found
+        if found.pair is not None and want.pair is not None:
+            got_pair = (found.pair.mean_x, found.pair.mean_y, found.pair.m2_x, found.pair.m2_y, found.pair.cross)
+            assert got_pair == pytest.approx(want.pair, rel=1e-12, abs=1e-12), found
         assert found.cap == (None if want.cap is None else pytest.approx(want.cap, rel=1e-12))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_days_of_entry_add_up_to_the_whole(seed: int, tmp_path: Path) -> None:
+    chance = seeded(seed)
+    spec = experiment(random_metrics(chance), enroll_days=chance.randint(1, 5))
+    got = measured(spec, tmp_path, *random_logs(chance))
+    for whole in got.measured:
+        parts = [
+            part for part in got.sliced(whole.metric, ENTRY_DAY, whole.contamination) if part.variant == whole.variant
+        ]
+        assert sum(part.non_zero for part in parts) == whole.non_zero
+        if whole.pair is None:
+            assert close(sum((part.moments for part in parts), EMPTY), whole.moments)
+        else:
+            assert close(sum((part.pair for part in parts if part.pair), NO_PAIRS).x, whole.pair.x)
+
+
+def close(left: Moments, right: Moments) -> bool:
+    return left.n == right.n and (left.mean, left.m2) == pytest.approx((right.mean, right.m2), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_units_one_by_one_have_the_moments_of_the_whole(seed: int, tmp_path: Path) -> None:
+    chance = seeded(seed)
+    spec = experiment(random_metrics(chance), enroll_days=chance.randint(1, 5))
+    built = build(spec, tmp_path, *random_logs(chance))
+    period, partitions = calendar_of(spec).test, partitions_of(tmp_path, built)
+    for whole in measure(spec, period, partitions).measured:
+        units = unit_values(spec, period, partitions, whole.metric, whole.contamination)[whole.variant]
+        if whole.pair is not None:
+            assert units.shape == (whole.moments.n, 2)
+            units = units[:, 0]
+        assert close(moments_of(units), whole.pair.x if whole.pair else whole.moments)
 
 
 def test_the_random_logs_meet_every_awkward_case() -> None:
@@ -56,6 +97,7 @@ def test_the_random_logs_meet_every_awkward_case() -> None:
         ids = Counter(row["event_id"] for row in rows if row["event_id"])
         met["repeated"] += sum(count > 1 for count in ids.values())
         for want in expected_metrics(spec, period, exposures, outcomes).values():
+            met["ratio"] += want.pair is not None
             met["immature"] += want.immature
             met["capped"] += want.cap is not None and want.highest == want.cap
             met["no mature unit"] += want.n == 0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from abflow.analysis.population import Population
-from abflow.engine.population import cohorts, measure
+from abflow.engine.measuring import measure
+from abflow.engine.population import cohorts
 from abflow.errors import DataError
 from abflow.spec.calendar import calendar_of
 from tests.engine.small_logs import (
