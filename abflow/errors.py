@@ -10,7 +10,7 @@ AbflowError
 ├── LifecycleError           the experiment cannot go on from here
 │   ├── EvidenceMissing      a step was asked to run before what it builds on
 │   ├── GateStopped          a gate did not pass, or the experiment became invalid
-│   └── ExperimentStopped    somebody gave the experiment up
+│   └── ExperimentStopped    the experiment has ended, or somebody gave it up
 ├── LedgerBroken             the chain of decisions was edited
 └── RegistryError            the model registry does not have what is needed
     ├── RegistryUnreachable  MLflow does not answer

@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# The first example of a test also pays for importing scipy, and shared machines pause.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
 from abflow.analysis.compare import difference
 from abflow.analysis.gates import Check, Status
+from abflow.analysis.looks import arm_shares
 from abflow.analysis.population import Population
 from abflow.analysis.wording import count, effect, p_value
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import Role
+from abflow.spec.metrics import Metric, ProportionMetric, QuantileMetric, RatioMetric, Role
 from abflow.stats.multiplicity import holm
+from abflow.stats.rerandomisation import Rerandomised, rerandomised_aa
 from abflow.stats.result import Unavailable
+
+MetricValues = Callable[[str], NDArray[np.float64]]  # one row per unit; a ratio's numerator and denominator
 
 MIN_UNITS_PER_ARM = 100
 FAIL, WARN = 0.01, 0.05
+# Of 1 000 splits of equal arms: 79 or more happen to a true rate of 6 % once in a hundred, and 36 to 64 are what a
+# true rate of 5 % gives 95 times in a hundred.
+TOO_MANY, FEWEST_USUAL, MOST_USUAL = 79, 36, 64
+UNIFORMITY_WARN = 0.001
+SEED = 1  # any: the same units give the same answer
 SAID = {
     Status.FAIL: "differs although both got the same",
     Status.WARN: "differs a little more than chance usually does",
@@ -24,9 +39,17 @@ LIMITS_OF_AA = (
 )
 
 
-def aa_checks(spec: ExperimentSpec, population: Population) -> tuple[Check, ...]:
-    """Enough units, and no difference in any metric where there can be none."""
-    return (_enough_units(spec, population), *_differences(spec, population))
+def aa_checks(spec: ExperimentSpec, population: Population, *, values: MetricValues | None = None) -> tuple[Check, ...]:
+    """Enough units, no difference in any metric where there can be none, and tests that err as often as they say.
+
+    Args:
+        spec: The experiment.
+        population: The A/A units with their moments.
+        values: Fetches what every mature unit did, all arms together, so that they can be dealt anew; None leaves
+            that out.
+    """
+    rerandomised = _rerandomised(spec, values) if values else ()
+    return (_enough_units(spec, population), *_differences(spec, population), *rerandomised)
 
 
 def _enough_units(spec: ExperimentSpec, population: Population) -> Check:
@@ -39,6 +62,45 @@ def _enough_units(spec: ExperimentSpec, population: Population) -> Check:
         sentence=f"The smallest variant has {count(smallest)} A/A units; {MIN_UNITS_PER_ARM} are needed.",
         numbers={"units": float(smallest)},
     )
+
+
+def _rerandomised(spec: ExperimentSpec, values: MetricValues) -> Iterable[Check]:
+    """How often the test of a metric that decides calls the same units different, dealt to the arms 1 000 times."""
+    shares = tuple(arm_shares(spec).values())
+    for name, metric in spec.metrics.items():
+        if metric.role is Role.SECONDARY:
+            continue
+        found = rerandomised_aa(_kind(metric), values(name), shares, seed=SEED)
+        if isinstance(found, Unavailable):
+            yield Check(
+                name=f"re-randomised {name}",
+                status=Status.NOT_CHECKED,
+                sentence=f"{name} could not be re-randomised: {found.detail}.",
+            )
+            continue
+        for arm, told in zip(spec.treatments, found, strict=True):
+            yield _false_positives(name, arm, told)
+
+
+def _false_positives(name: str, arm: str, told: Rerandomised) -> Check:
+    rejected, uneven = told.rejections, told.uniformity_p < UNIFORMITY_WARN
+    usual = FEWEST_USUAL <= rejected <= MOST_USUAL
+    status = Status.FAIL if rejected >= TOO_MANY else Status.PASS if usual and not uneven else Status.WARN
+    words = "far too often" if status is Status.FAIL else "about as often as it says" if usual else "unusually often"
+    if rejected < FEWEST_USUAL:
+        words = "unusually seldom"
+    sentence = (
+        f"Dealt anew {told.draws} times, the test of {name} ({arm}) rejects {words}: {rejected} times at 5 %."
+        + (" Its p-values are not uniform." if uneven else "")
+    )
+    numbers = {"rejections": float(rejected), "uniformity_p_value": told.uniformity_p}
+    return Check(name=f"re-randomised {name}, {arm}", status=status, sentence=sentence, numbers=numbers)
+
+
+def _kind(metric: Metric) -> Literal["proportion", "mean", "ratio"]:
+    if isinstance(metric, ProportionMetric):
+        return "proportion"
+    return "ratio" if isinstance(metric, RatioMetric | QuantileMetric) else "mean"
 
 
 def _differences(spec: ExperimentSpec, population: Population) -> list[Check]:

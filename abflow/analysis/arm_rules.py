@@ -22,6 +22,7 @@ class ArmAnswer(StrEnum):
     WINNER = "winner"
     REJECTED = "rejected"
     UNDECIDED = "undecided"
+    GOES_ON = "goes_on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +41,8 @@ def _always(answer: ArmAnswer) -> Callable[[Case], ArmAnswer]:
 
 def _shown(case: Case) -> str:
     """The primary's effect with the interval that decides."""
-    found = case.estimate
-    lower, upper = case.primary.strict or (found.lower, found.upper)
-    return f"{wording.effect(case.metric, found.value)} ({wording.interval(case.metric, lower, upper)})"
+    value, lower, upper = case.shown
+    return f"{wording.effect(case.metric, value)} ({wording.interval(case.metric, lower, upper)})"
 
 
 def _unavailable(case: Case) -> str:
@@ -69,16 +69,16 @@ def _hangs(case: Case) -> str:
 
 
 def _small_test(case: Case) -> bool:
-    precision, p = case.primary.precision, case.primary.adjusted_p
-    powered = precision is not None and precision.powered
-    return case.clear_signals and case.better and not powered and (p is None or p >= 0.001)
+    powered = case.primary.precision is not None and case.primary.precision.powered
+    return case.clear_signals and case.better and case.read_once and not powered and not case.overwhelming
 
 
 def _leans(case: Case) -> str:
-    precision, p = case.primary.precision, case.primary.adjusted_p
-    if p is None:
-        raise TypeError("the primary has no p-value")  # a bug: the rule asks first
-    lean = f"The data lean towards {case.arm} (p {wording.p_value(p)})"
+    precision, p, posterior = case.primary.precision, case.primary.adjusted_p, case.primary.posterior
+    strength = f"p {wording.p_value(p)}" if p is not None else ""
+    if posterior:
+        strength = f"probability {posterior.better:.4f}"
+    lean = f"The data lean towards {case.arm} ({strength})"
     if precision is None:
         return f"{lean}, but the mde is relative to a control of 0, so no precision was ever planned."
     return (
@@ -162,13 +162,16 @@ def _gain_excluded(case: Case) -> str:
 
 
 def _nothing_shown(case: Case) -> str:
-    lower, upper = case.primary.strict or (case.estimate.lower, case.estimate.upper)
+    _, lower, upper = case.shown
     return (
         f"The effect of {case.arm} on {case.primary.metric} lies between {wording.effect(case.metric, lower)} and "
         f"{wording.effect(case.metric, upper)}: neither a gain nor a loss is shown. "
         "This is not evidence of no effect."
     )
 
+
+# Before the cut-off only these end an arm: a shown loss, a win, and a gain that is ruled out. Harm is V2's.
+ENDS_EARLY = ("A3", "A7", "A8", "A10")
 
 ARM_RULES = (
     ArmRule(

@@ -38,7 +38,7 @@ class Case:
     @property
     def gain(self) -> float:
         """The estimated effect, plus is good."""
-        return self.spec.primary.sign * self.estimate.value
+        return self.metric.sign * self.shown[0]
 
     @property
     def estimate(self) -> Estimate:
@@ -48,9 +48,15 @@ class Case:
         return self.primary.effect
 
     @property
+    def shown(self) -> tuple[float, float, float]:
+        """The estimate and both ends of the interval that decides, as logged."""
+        found = self.primary.deciding or self.estimate
+        return found.value, found.lower, found.upper
+
+    @property
     def ends(self) -> tuple[float, float]:
-        """The interval that decides, plus is good: at 1 - alpha'."""
-        lower, upper = self.primary.strict or (self.estimate.lower, self.estimate.upper)
+        """The ends of the interval that decides, plus is good."""
+        _, lower, upper = self.shown
         return (lower, upper) if self.metric.sign > 0 else (-upper, -lower)
 
     @property
@@ -60,9 +66,26 @@ class Case:
 
     @property
     def no_loss(self) -> bool:
-        """Whether do_no_harm's bound on the primary holds."""
-        margin = self.primary.margin
-        return not self.clear_signals and isinstance(margin, Margin) and margin.lower > 0
+        """Whether do_no_harm's bound on the primary holds; with a posterior, whether it is believed to."""
+        margin, posterior = self.primary.margin, self.primary.posterior
+        if self.clear_signals or not isinstance(margin, Margin):
+            return False
+        if posterior and posterior.within_margin is not None:
+            return posterior.within_margin >= posterior.margin_needed
+        return margin.lower > 0
+
+    @property
+    def read_once(self) -> bool:
+        """Whether the plan fixed how precise the primary would be; a test that may stop early did not."""
+        return self.spec.analysis.method in ("fixed_horizon", "bayesian")
+
+    @property
+    def overwhelming(self) -> bool:
+        """Whether the evidence is so strong that the size of the test does not matter."""
+        posterior, p = self.primary.posterior, self.primary.adjusted_p
+        if posterior:
+            return posterior.better >= 0.9995
+        return p is not None and p < 0.001
 
     @property
     def holds_up(self) -> bool:

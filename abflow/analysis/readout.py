@@ -10,6 +10,7 @@ from typing import Literal
 from abflow.analysis.gates import Check
 from abflow.analysis.population import Contamination
 from abflow.spec.metrics import Role
+from abflow.stats.group_sequential import Look as Spent
 from abflow.stats.moments import Moments
 from abflow.stats.result import Estimate, Unavailable
 
@@ -47,6 +48,48 @@ class ArmSummary:
         """The same as moments, ready for another comparison."""
         sd = self.sd or 0.0
         return Moments(n=self.units, mean=self.mean, m2=sd * sd * max(self.units - 1, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deciding:
+    """The interval that a word rests on, where it is not the effect's own.
+
+    Attributes:
+        value: The estimate that it is an interval of.
+        confidence: Of all looks and comparisons that share it, together.
+        method: What makes it valid there.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    confidence: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosteriorSummary:
+    """What is believed of the effect after the data; plus is good.
+
+    Attributes:
+        better: Probability that the arm is better than control.
+        beyond_mde: Probability that it is better by the mde or more; None without an mde.
+        loss_if_chosen: Expected loss, in the metric's unit, of serving the arm.
+        loss_if_not: Expected loss of keeping control.
+        within_margin: Probability that it is not worse by the primary's margin; None without one.
+        margin_needed: Probability of that which do_no_harm needs at this look; looking often asks for more.
+        needed: Probability that a win needs at this look.
+        prior: In words.
+    """
+
+    better: float
+    beyond_mde: float | None
+    loss_if_chosen: float
+    loss_if_not: float
+    within_margin: float | None
+    margin_needed: float
+    needed: float
+    prior: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +138,16 @@ class Comparison:
     Attributes:
         effect: Treatment minus control, in the metric's unit, as logged: with `direction: decrease` less is better.
         relative: The same relative to control, for reading only.
-        adjusted_p: After Holm over the metric's family; None for guardrails.
-        strict: The interval at 1 - alpha', where alpha' is stricter than alpha.
+        adjusted_p: After the correction of the metric's family, valid at the looks of the method; None for guardrails
+            and for a posterior.
+        spent: What a group-sequential look used up of its error level.
+        deciding: The interval that the word rests on, where it is not the effect's own.
+        corrected_by: The correction for several comparisons behind `adjusted_p`.
+        unadjusted: The effect before history was taken off it; None without CUPED.
+        variance_kept: Share of the variance that CUPED leaves.
+        stratified: A second estimate, within days of entry.
+        fieller: Ends of the relative effect's other interval, where the two may disagree.
+        permutation_p: Where one unit carries much of the effect.
         word: None when it could not be computed.
         mde: The smallest effect worth detecting, in the metric's unit, without sign.
     """
@@ -110,13 +161,21 @@ class Comparison:
     effect: Estimate | Unavailable
     relative: Estimate | Unavailable
     adjusted_p: float | None = None
-    strict: tuple[float, float] | None = None
+    corrected_by: str | None = None
+    deciding: Deciding | None = None
+    spent: Spent | None = None
     word: Word | None = None
     mde: float | None = None
     practical: float = 0.0
     mde_excluded: bool = False
     precision: Precision | None = None
     margin: Margin | Unavailable | None = None
+    posterior: PosteriorSummary | None = None
+    unadjusted: Estimate | Unavailable | None = None
+    variance_kept: float | None = None
+    stratified: Estimate | Unavailable | None = None
+    fieller: tuple[float, float] | None = None
+    permutation_p: float | None = None
     fragile: bool = False
     cohens_h: float | None = None
     cohens_h_in_words: Literal["negligible", "small", "medium", "large"] | None = None
@@ -125,8 +184,73 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LevelEffect:
+    """One metric in one arm, within one level of a segment.
+
+    Attributes:
+        adjusted_p: Holm over the segment's levels.
+        lower: End of the interval that holds together with the other levels'.
+        upper: The other end.
+    """
+
+    level: str
+    control_units: int
+    treatment_units: int
+    effect: Estimate | Unavailable
+    relative: Estimate | Unavailable | None = None
+    adjusted_p: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentEffects:
+    """One metric in one arm by the levels of one segment; it never decides.
+
+    Attributes:
+        planned: Whether the experiment file names the segment; otherwise this is exploratory.
+        p_value: That all levels have the same effect (Cochran's Q); None when it could not be tested.
+        adjusted_p: Holm over the segments of the plan.
+        inconsistency: I², the share of the spread between levels that is more than noise.
+        left_out: Levels with too few units.
+    """
+
+    metric: str
+    arm: str
+    segment: str
+    planned: bool
+    levels: tuple[LevelEffect, ...]
+    p_value: float | None
+    adjusted_p: float | None
+    inconsistency: float | None
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectsOverTime:
+    """One metric in one arm, day by day; it never decides.
+
+    Attributes:
+        by: `entry_day`: units that entered on that day; `day_since_exposure`: the same units, day after day.
+        days: The day, or its number since exposure.
+        p_value: That the effect is the same on all days.
+        trend_p: That it neither grows nor wears off.
+        word: `wears_off`, `grows` or `steady`; None when it could not be tested.
+    """
+
+    metric: str
+    arm: str
+    by: Literal["entry_day", "day_since_exposure"]
+    days: tuple[str, ...]
+    effects: tuple[Estimate | Unavailable, ...]
+    p_value: float | None
+    trend_p: float | None
+    word: Literal["wears_off", "grows", "steady"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Readout:
-    """What the test showed at its horizon.
+    """What the test showed at a look; the last look is the cut-off.
 
     Attributes:
         cut_off: The first moment that does not count any more (midnight UTC of this day).
@@ -136,6 +260,10 @@ class Readout:
         comparisons: Under the contamination policy of the plan.
         beside: The same under the other policy.
         inputs: Hash over the partitions that were read.
+        day: Of the test, 1 for the first; 0 in a readout that was kept before looks were numbered.
+        final: Whether this is the cut-off.
+        segments: Effects by segment; they never decide.
+        over_time: Effects by day; they never decide.
     """
 
     experiment: str
@@ -149,6 +277,10 @@ class Readout:
     checks: tuple[Check, ...]
     comparisons: tuple[Comparison, ...]
     beside: tuple[Comparison, ...]
+    day: int = 0
+    final: bool = True
+    segments: tuple[SegmentEffects, ...] = ()
+    over_time: tuple[EffectsOverTime, ...] = ()
 
     def of(self, metric: str, arm: str) -> Comparison:
         """The comparison of one metric in one arm, under the plan's policy."""

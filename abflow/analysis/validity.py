@@ -34,10 +34,20 @@ class Answered:
     exposures: int
 
 
-def daily_checks(spec: ExperimentSpec, population: Population) -> tuple[Check, ...]:
-    """The checks that may be looked at every day without a price."""
+def daily_checks(
+    spec: ExperimentSpec, population: Population, *, day: date | None = None, days: int = 1
+) -> tuple[Check, ...]:
+    """The checks that may be looked at every day without a price.
+
+    Args:
+        spec: The experiment.
+        population: Everybody who entered the phase so far.
+        day: Its last day, whose own split is tested once; None when that is done elsewhere.
+        days: Days on which units may enter, which share the error of these tests.
+    """
     return (
         sequential_sample_ratio(spec, population),
+        *((split_of_day(spec, population, day, days=days),) if day else ()),
         contamination(spec, population),
         *misassignment(population),
     )
@@ -108,6 +118,23 @@ def sequential_sample_ratio(spec: ExperimentSpec, population: Population) -> Che
         sentence=f"The sample ratio {word}: {_split(counts, shares)} ({evidence}).",
         numbers={"log_e_value": log_e},
     )
+
+
+def split_of_day(spec: ExperimentSpec, population: Population, day: date, *, days: int) -> Check:
+    """Is the split right among the units that entered on this day?"""
+    name, shares = "split of the day", bucket_shares(spec)
+    units = population.units(_entered_on(day))
+    counts = {variant: units.get(variant, 0) for variant in shares}
+    result = sample_ratio(counts, shares)
+    if isinstance(result, Unavailable):
+        return Check(
+            name=name, status=Status.NOT_CHECKED, sentence=f"The split of {day} is not tested: {result.detail}."
+        )
+    p = result.p_value
+    status = Status.FAIL if p < SRM_FAIL / days else Status.WARN if p < SRM_WARN / days else Status.PASS
+    words = "is off" if status is Status.FAIL else "fits the plan"
+    sentence = f"The split of {day} {words}: {_split(counts, shares)} (p {p_value(p)})."
+    return Check(name=name, status=status, sentence=sentence, numbers={"p_value": p})
 
 
 def split_over_time(spec: ExperimentSpec, population: Population, *, days: int) -> Check:

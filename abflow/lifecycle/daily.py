@@ -8,10 +8,12 @@ from datetime import date
 
 from abflow.analysis.blueprint import Blueprint, Frozen
 from abflow.analysis.gates import Check, Status
+from abflow.analysis.harm import Harm, find_harm, harm_check
 from abflow.analysis.population import Population
 from abflow.analysis.validity import Answered, daily_checks, served_version
 from abflow.analysis.wording import count
-from abflow.engine.population import cohorts
+from abflow.engine.measuring import measure
+from abflow.engine.population import Partition, cohorts
 from abflow.engine.unit_day import UnitDay
 from abflow.errors import GateStopped, LifecycleError
 from abflow.lifecycle.bench import Bench
@@ -27,6 +29,7 @@ class Health:
         units: Units so far by variant, by first exposure in the phase.
         new_units: Units that entered on this day.
         partition: What was read on this day, and what was left out.
+        harms: Arms that were found to do harm on this day.
     """
 
     day: date
@@ -38,6 +41,7 @@ class Health:
     too_late: int
     partition: UnitDay
     checks: tuple[Check, ...]
+    harms: tuple[Harm, ...] = ()
 
 
 def aggregate_day(bench: Bench, day: date) -> str:
@@ -66,10 +70,11 @@ def check_health(bench: Bench, day: date) -> str:
     manifests, partitions = bench.partitions(period, day)
     population = cohorts(bench.spec, period, partitions, threads=bench.settings.threads)
     checks = (
-        *daily_checks(bench.spec, population),
+        *daily_checks(bench.spec, population, day=day, days=period.enroll_days),
         served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
         *_volume(bench, period, day, population),
     )
+    harms = _harms(bench, period, day, partitions)
     health = Health(
         day=day,
         phase=period.phase,
@@ -79,7 +84,8 @@ def check_health(bench: Bench, day: date) -> str:
         crossed=population.crossed,
         too_late=population.too_late,
         partition=manifests[-1],
-        checks=checks,
+        checks=(*checks, *(() if harms is None else (harm_check(harms),))),
+        harms=harms or (),
     )
     if bench.tracking:
         step = (day - bench.calendar.first).days + 1
@@ -92,7 +98,7 @@ def check_health(bench: Bench, day: date) -> str:
             f"{' '.join(check.sentence for check in failed)} Nothing is promoted. Mend the cause, then run this day "
             "again (in Airflow: clear the tasks of the day); or give the experiment up with `abflow stop`."
         )
-    told = " ".join(check.sentence for check in checks if check.status is not Status.NOT_CHECKED)
+    told = " ".join(check.sentence for check in health.checks if check.status is not Status.NOT_CHECKED)
     return f"Day {health.number} of the {period.phase} phase, {count(population.enrolled)} units. {told}"
 
 
@@ -113,6 +119,28 @@ def _require_earlier_gates(bench: Bench, day: date) -> None:
     require_gates(bench, through=date.fromordinal(day.toordinal() - 1))
     if bench.store.find("frozen", Frozen):
         require_frozen(bench)
+
+
+def _harms(bench: Bench, period: Period, day: date, partitions: list[Partition]) -> tuple[Harm, ...] | None:
+    """Harm on a test day before the cut-off; None where nobody looks for it."""
+    frozen = bench.store.find("frozen", Frozen)
+    if frozen is None or period.phase is not Phase.TEST or day == period.last or bench.spec.allocation == "thompson":
+        return None
+    end = date.fromordinal(day.toordinal() + 1)
+    population = measure(bench.spec, period, partitions, end=end, memory_limit=bench.settings.memory_limit)
+    return find_harm(
+        bench.spec,
+        population,
+        day=period.number_of(day),
+        planned=frozen.expected_units,
+        dropped={harm.arm for harm in harms_before(bench, day)},
+    )
+
+
+def harms_before(bench: Bench, day: date) -> tuple[Harm, ...]:
+    """What was found on the test's earlier days."""
+    earlier = (bench.store.find(f"health/date={each}", Health) for each in bench.calendar.test.days_through(day)[:-1])
+    return tuple(harm for health in earlier if health for harm in health.harms)
 
 
 def _volume(bench: Bench, period: Period, day: date, population: Population) -> tuple[Check, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from abflow.analysis.blueprint import Blueprint, Frozen
 from abflow.analysis.gates import Gate, GateStatus
+from abflow.analysis.verdict import Decision, Verdict
 from abflow.errors import (
     EvidenceMissing,
     ExperimentStopped,
@@ -18,7 +19,7 @@ from abflow.errors import (
 )
 from abflow.lifecycle.bench import Bench
 from abflow.spec.assignment import bucket_shares
-from abflow.spec.calendar import GATE_STEP, GateName
+from abflow.spec.calendar import GATE_STEP, GateName, look_days
 from abflow.store.files import to_json
 
 
@@ -101,16 +102,45 @@ def require_frozen(bench: Bench) -> Frozen:
     return frozen
 
 
-def require_horizon(bench: Bench, day: date) -> None:
-    """Refuse to look before the horizon.
+def require_look(bench: Bench, day: date) -> None:
+    """Refuse to look on a day on which the plan does not.
 
     Raises:
-        LifecycleError: The day is not the experiment's last.
+        LifecycleError: It does not.
     """
-    if day != bench.calendar.last:
-        raise LifecycleError(
-            f"{bench.spec.experiment}: {day} is not its horizon. A fixed-horizon test is read once, on "
-            f"{bench.calendar.last}"
+    days = look_days(bench.spec, bench.calendar)
+    if day in days:
+        return
+    when = f"once, on {days[-1]}" if len(days) == 1 else f"on {', '.join(map(str, days))}"
+    raise LifecycleError(
+        f"{bench.spec.experiment}: the plan does not look on {day}. With {bench.spec.analysis.method} the primary is "
+        f"read {when}"
+    )
+
+
+def has_ended(bench: Bench, day: date) -> bool:
+    """Whether a look, or harm, ended the experiment before this day."""
+    verdict = bench.store.find("verdict", Verdict)
+    return verdict is not None and verdict.ends and verdict.on is not None and verdict.on < day
+
+
+def was_stopped_for_harm(bench: Bench, day: date) -> bool:
+    """Whether harm found on this very day ended the experiment."""
+    verdict = bench.store.find("verdict", Verdict)
+    return verdict is not None and verdict.decision is Decision.STOP and verdict.on == day
+
+
+def require_not_ended(bench: Bench, day: date) -> None:
+    """Refuse a day after the one whose look or harm ended the experiment.
+
+    Raises:
+        ExperimentStopped: It has ended.
+    """
+    verdict = bench.store.find("verdict", Verdict)
+    if verdict and has_ended(bench, day):
+        raise ExperimentStopped(
+            f"experiment {bench.spec.experiment!r} ended on {verdict.on}: {verdict.decision} (rule {verdict.rule}). "
+            f"{verdict.sentence}"
         )
 
 

@@ -1,39 +1,50 @@
-"""The end of the test: read it once, judge it by the table, and plan what follows."""
+"""A look at the test: read it, judge it by the table, and plan what follows. Most tests have one look, at the end."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import date, datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from abflow.analysis.blueprint import Blueprint
-from abflow.analysis.compare import compare
+from abflow.analysis.comparability import controls_agree, overlap_checks, pre_period_difference, split_by_segment
+from abflow.analysis.compare import Values, compare
 from abflow.analysis.gates import Check, Gate, GateStatus, Status
+from abflow.analysis.outcome_holes import outcome_holes
+from abflow.analysis.over_time import over_time
 from abflow.analysis.population import Contamination
-from abflow.analysis.readout import Readout
+from abflow.analysis.readout import Comparison, Readout
+from abflow.analysis.segments import by_segment
 from abflow.analysis.validity import horizon_checks, served_version
 from abflow.analysis.verdict import Decision, Verdict, decide
 from abflow.analysis.wording import effect, interval
-from abflow.engine.population import measure
+from abflow.engine.measuring import measure, unit_values
+from abflow.engine.population import Partition
 from abflow.lifecycle.bench import Bench
-from abflow.lifecycle.daily import Health, answered_by, expected_versions
+from abflow.lifecycle.daily import Health, answered_by, expected_versions, harms_before
 from abflow.lifecycle.guards import (
     current_blueprint,
     require_frozen,
     require_gates,
     require_health,
-    require_horizon,
+    require_look,
 )
+from abflow.lifecycle.looking import keep_look, look_on
 from abflow.registry.plan import PREVIOUS, PromotionPlan, plan_promotion
-from abflow.spec.calendar import Step
-from abflow.stats.result import Estimate
+from abflow.spec.calendar import Period, Step
+from abflow.stats.moments import linearised
+from abflow.stats.result import Estimate, Unavailable
 from abflow.store.files import to_json
 
 OTHER: dict[Contamination, Contamination] = {"exclude": "keep_first", "keep_first": "exclude"}
 
 
 def analyze(bench: Bench, day: date) -> str:
-    """Compare the variants at the horizon."""
-    require_horizon(bench, day)
+    """Compare the variants at a look of the plan; the last one is the horizon."""
+    require_look(bench, day)
     blueprint = current_blueprint(bench)
     require_gates(bench, through=day)
     frozen = require_frozen(bench)
@@ -43,13 +54,17 @@ def analyze(bench: Bench, day: date) -> str:
     for each in days:  # a day whose logs were restated since is built again before it is judged
         bench.unit_day(each)
     manifests, partitions = bench.partitions(period, day)
-    population = measure(bench.spec, period, partitions, memory_limit=bench.settings.memory_limit)
+    end = date.fromordinal(day.toordinal() + 1)
+    population = measure(bench.spec, period, partitions, end=end, memory_limit=bench.settings.memory_limit)
     policy = bench.spec.analysis.contamination
+    look = look_on(bench, day, planned=frozen.expected_units)
+    values = _units_of(bench, period, partitions, end)
+    comparisons = compare(bench.spec, population, contamination=policy, look=look, values=values)
     readout = Readout(
         experiment=bench.spec.experiment,
         spec_sha256=frozen.spec_sha256,
         inputs=hashlib.sha256("".join(m.inputs for m in manifests).encode()).hexdigest(),
-        cut_off=period.end,
+        cut_off=end,
         units=population.units(),
         too_late=population.too_late,
         crossed=population.crossed,
@@ -57,23 +72,44 @@ def analyze(bench: Bench, day: date) -> str:
         checks=(
             *horizon_checks(bench.spec, population, days=period.enroll_days),
             served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
+            *split_by_segment(bench.spec, population),
+            *pre_period_difference(bench.spec, population),
+            *controls_agree(bench.spec, population),
+            *overlap_checks(population.overlaps),
+            outcome_holes(bench.spec, population, {m.day: m.events for m in manifests}),
         ),
-        comparisons=compare(bench.spec, population, contamination=policy),
-        beside=compare(bench.spec, population, contamination=OTHER[policy]),
+        comparisons=comparisons,
+        beside=compare(bench.spec, population, contamination=OTHER[policy], look=look, values=values),
+        segments=by_segment(bench.spec, population),
+        over_time=over_time(bench.spec, population),
+        day=look.day,
+        final=look.final,
     )
+    keep_look(bench, day, look, comparisons)
     if bench.tracking:
         bench.tracking.evidence("readout.json", to_json(readout))
     bench.store.save("readout", readout)
-    told = [
-        f"{c.metric}, {c.arm}: {_effect(bench, c.metric, c.effect)}, {c.word or 'unavailable'}"
-        for c in readout.comparisons
-    ]
-    return f"{sum(readout.units.values())} units at the cut-off {readout.cut_off}. {'; '.join(told)}."
+    told = [f"{c.metric}, {c.arm}: {_effect(bench, c)}, {c.word or 'unavailable'}" for c in readout.comparisons]
+    return f"{sum(readout.units.values())} units by {readout.cut_off}. {'; '.join(told)}."
+
+
+def _units_of(bench: Bench, period: Period, partitions: list[Partition], end: date) -> Values:
+    """Fetches what every unit did in one metric, by arm; a ratio's units are linearised."""
+
+    def fetch(metric: str, contamination: Contamination) -> dict[str, NDArray[np.float64]]:
+        found = unit_values(
+            bench.spec, period, partitions, metric, contamination, end=end, memory_limit=bench.settings.memory_limit
+        )
+        controls = np.concatenate([found.pop(control) for control in bench.spec.controls])
+        arms = {bench.spec.control_name: controls} | found
+        return {arm: linearised(units) if units.ndim == 2 else units for arm, units in arms.items()}
+
+    return fetch
 
 
 def judge(bench: Bench, day: date, *, now: datetime) -> str:
     """Turn the readout into a verdict, and a win into a plan for the registry."""
-    require_horizon(bench, day)
+    require_look(bench, day)
     blueprint = current_blueprint(bench)
     gates = require_gates(bench, through=day)
     require_frozen(bench)
@@ -85,7 +121,8 @@ def judge(bench: Bench, day: date, *, now: datetime) -> str:
         versions=blueprint.versions,
         champion_moved=_champion_moved(bench, blueprint),
         daily=_failed_on_earlier_days(bench, day),
-        continued={gate.gate: gate.continued or gate.reason for gate in gates if gate.status is not GateStatus.PASS},
+        continued=passed_over(gates),
+        dropped={harm.arm: harm for harm in harms_before(bench, day)},
     )
     plan = _plan(bench, verdict, readout)
     if bench.tracking:
@@ -95,23 +132,29 @@ def judge(bench: Bench, day: date, *, now: datetime) -> str:
         bench.store.save("plan", plan)
     else:
         bench.store.forget("plan")
-    with bench.ledger.lock():
-        bench.ledger.record_once(
-            "verdict",
-            bench.spec.experiment,
-            {
-                "verdict_sha256": sha256_of(verdict),
-                "decision": verdict.decision.value,
-                "rule": verdict.rule,
-                "sentence": verdict.sentence,
-                "spec_sha256": verdict.spec_sha256,
-                "readout_sha256": verdict.readout,
-                "continued": verdict.continued,
-            },
-            at=now,
-            same="verdict_sha256",
-        )
+    if verdict.decision is not Decision.NONE_YET:
+        record(bench, verdict, now=now)
     return f"Verdict: {verdict.decision} (rule {verdict.rule}). {verdict.sentence}"
+
+
+def record(bench: Bench, verdict: Verdict, *, now: datetime) -> None:
+    """Write a verdict into the chain of decisions, once."""
+    facts = {
+        "verdict_sha256": sha256_of(verdict),
+        "decision": verdict.decision.value,
+        "rule": verdict.rule,
+        "sentence": verdict.sentence,
+        "spec_sha256": verdict.spec_sha256,
+        "readout_sha256": verdict.readout,
+        "continued": verdict.continued,
+    }
+    with bench.ledger.lock():
+        bench.ledger.record_once("verdict", bench.spec.experiment, facts, at=now, same="verdict_sha256")
+
+
+def passed_over(gates: Iterable[Gate]) -> dict[str, str]:
+    """The gates that let the experiment go on without a pass, with the reasons."""
+    return {gate.gate: gate.continued or gate.reason for gate in gates if gate.status is not GateStatus.PASS}
 
 
 def sha256_of(value: object) -> str:
@@ -171,7 +214,7 @@ def _plan(bench: Bench, verdict: Verdict, readout: Readout) -> PromotionPlan | N
         "abflow.verdict_sha256": evidence,
     }
     if isinstance(primary.effect, Estimate):
-        found, metric = primary.effect, spec.primary
+        found, metric = primary.deciding or primary.effect, spec.primary
         tags["abflow.effect"] = effect(metric, found.value)
         tags["abflow.interval"] = f"{interval(metric, found.lower, found.upper)} ({100 * found.confidence:g} %)"
     return plan_promotion(
@@ -187,10 +230,10 @@ def _plan(bench: Bench, verdict: Verdict, readout: Readout) -> PromotionPlan | N
     )
 
 
-def _effect(bench: Bench, metric: str, found: object) -> str:
-    if not isinstance(found, Estimate):
+def _effect(bench: Bench, comparison: Comparison) -> str:
+    if isinstance(comparison.effect, Unavailable):
         return "could not be computed"
-    described = bench.spec.metrics[metric]
+    found, described = comparison.deciding or comparison.effect, bench.spec.metrics[comparison.metric]
     return f"{effect(described, found.value)} ({interval(described, found.lower, found.upper)})"
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
-from abflow.analysis.aa import aa_checks
+import numpy as np
+from numpy.typing import NDArray
+
+from abflow.analysis.aa import MetricValues, aa_checks
 from abflow.analysis.blueprint import Frozen
 from abflow.analysis.gates import Gate, GateStatus, judge, skipped
+from abflow.analysis.inflow import counting_days, inflow_of
 from abflow.analysis.population import Population
 from abflow.analysis.sizing import size_test
 from abflow.analysis.validity import horizon_checks, served_version
-from abflow.engine.population import measure
+from abflow.engine.measuring import measure, unit_values
+from abflow.engine.population import Partition
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.daily import answered_by, expected_versions
 from abflow.lifecycle.guards import current_blueprint, keep_gate, require_gates, require_health, require_open
-from abflow.spec.calendar import GateName, Step
+from abflow.spec.calendar import GateName, Period, Step
 from abflow.spec.experiment import Skipped
 
 
@@ -40,7 +45,7 @@ def aa_check(bench: Bench, day: date) -> str:
     checks = (
         *horizon_checks(bench.spec, population, days=period.enroll_days),
         served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
-        *aa_checks(bench.spec, population),
+        *aa_checks(bench.spec, population, values=_units_of(bench, period, partitions)),
     )
     gate = judge(
         GateName.AA,
@@ -50,6 +55,23 @@ def aa_check(bench: Bench, day: date) -> str:
     )
     bench.store.save("aa/population", population)
     return keep_gate(bench, gate)
+
+
+def _units_of(bench: Bench, period: Period, partitions: list[Partition]) -> MetricValues:
+    """Fetches what every unit did in one metric, all arms together."""
+
+    def fetch(metric: str) -> NDArray[np.float64]:
+        by_variant = unit_values(
+            bench.spec,
+            period,
+            partitions,
+            metric,
+            bench.spec.analysis.contamination,
+            memory_limit=bench.settings.memory_limit,
+        )
+        return np.concatenate(list(by_variant.values()))
+
+    return fetch
 
 
 def sample_size_gate(bench: Bench, day: date) -> str:
@@ -62,7 +84,10 @@ def sample_size_gate(bench: Bench, day: date) -> str:
     spec, calendar = bench.spec, bench.calendar
     _require_gates_before(bench, GateName.SIZING, day)
     if spec.sizing.skip:
-        _freeze(bench, needed=None, expected=0.0)
+        aa = bench.store.find("aa/population", Population)
+        inflow = inflow_of(spec, aa, calendar.aa)
+        coming = inflow.units(counting_days(spec, days=calendar.test.days)) if inflow else 0.0
+        _freeze(bench, needed=None, expected=coming)
         return keep_gate(bench, skipped(GateName.SIZING, spec.sizing.skip, data_through=day))
     aa = None
     if calendar.aa:

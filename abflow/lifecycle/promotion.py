@@ -9,7 +9,7 @@ from typing import Literal
 from abflow.analysis.verdict import Decision, Verdict
 from abflow.errors import EvidenceMissing, LifecycleError, RegistryError
 from abflow.lifecycle.bench import Bench
-from abflow.lifecycle.guards import Stopped, require_horizon
+from abflow.lifecycle.guards import Stopped, require_look
 from abflow.lifecycle.horizon import sha256_of
 from abflow.registry.ledger import Ledger
 from abflow.registry.mlflow_registry import MlflowRegistry
@@ -50,7 +50,7 @@ def open_plan(bench: Bench, day: date) -> PromotionPlan | None:
     Raises:
         EvidenceMissing: There is no verdict, or the plan was made for another one.
     """
-    require_horizon(bench, day)
+    require_look(bench, day)
     verdict = bench.store.get("verdict", Verdict, step=f"{Step.DECIDE} on {day}")
     if verdict.decision is not Decision.PROMOTE:
         return None
@@ -121,7 +121,7 @@ def promote(bench: Bench, day: date, *, now: datetime, dry_run: bool = False) ->
 
     Args:
         bench: The experiment.
-        day: The horizon.
+        day: The day of the look that ended the experiment.
         now: The time that goes into ledger and receipt.
         dry_run: Say what would be changed, and change nothing.
 

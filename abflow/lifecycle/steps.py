@@ -12,10 +12,11 @@ from enum import StrEnum
 
 from abflow.errors import LifecycleError
 from abflow.lifecycle.bench import Bench
-from abflow.lifecycle.guards import require_running
+from abflow.lifecycle.guards import has_ended, require_not_ended, require_running, was_stopped_for_harm
 from abflow.spec.calendar import Step, steps_due
 
 Clock = Callable[[], datetime]
+AFTER_HEALTH = (Step.ANALYZE, Step.DECIDE, Step.APPROVE, Step.PROMOTE)
 
 
 class Ended(StrEnum):
@@ -46,9 +47,10 @@ def due(bench: Bench, day: date) -> tuple[Step, ...]:
 
     Raises:
         LifecycleError: The day is not one of the experiment's.
-        ExperimentStopped: Somebody gave the experiment up.
+        ExperimentStopped: It has ended before this day, or somebody gave it up.
     """
     require_running(bench)
+    require_not_ended(bench, day)
     calendar = bench.calendar
     if not calendar.first <= day <= calendar.last:
         raise LifecycleError(
@@ -72,6 +74,8 @@ def run_step(bench: Bench, step: Step, day: date, *, dry_run: bool = False, cloc
     """
     if step not in due(bench, day):
         raise LifecycleError(f"{bench.spec.experiment}: {step} is not due on {day}")
+    if step in AFTER_HEALTH and was_stopped_for_harm(bench, day):
+        return Outcome(step=step, day=day, ended=Ended.NOTHING_TO_DO, sentence="The test was stopped for harm today.")
     match step:
         case Step.VALIDATE_SHADOW_LOG:
             from abflow.lifecycle.shadow import validate_shadow_log
@@ -83,8 +87,14 @@ def run_step(bench: Bench, step: Step, day: date, *, dry_run: bool = False, cloc
             return _done(step, day, aggregate_day(bench, day))
         case Step.CHECK_HEALTH:
             from abflow.lifecycle.daily import check_health
+            from abflow.lifecycle.harm import stop_for_harm
 
-            return _done(step, day, check_health(bench, day))
+            sentence = check_health(bench, day)
+            if stopped := stop_for_harm(bench, day, now=clock()):
+                from abflow.lifecycle.page import write_scorecard
+
+                write_scorecard(bench)
+            return _done(step, day, stopped or sentence)
         case Step.AA_CHECK:
             from abflow.lifecycle.preparation import aa_check
 
@@ -115,10 +125,10 @@ def _done(step: Step, day: date, sentence: str) -> Outcome:
 
 
 def run_through(bench: Bench, last: date | None = None, *, clock: Clock = utc_now) -> Iterator[Outcome]:
-    """Do every step of every day up to `last`, in order; stop where an approval is waited for."""
+    """Do every step of every day up to `last`, in order; stop at an open approval, or when a look has ended it."""
     end = min(last or bench.calendar.last, bench.calendar.last)
     day = bench.calendar.first
-    while day <= end:
+    while day <= end and not has_ended(bench, day):
         for step in due(bench, day):
             outcome = run_step(bench, step, day, clock=clock)
             yield outcome

@@ -8,9 +8,11 @@ from datetime import date
 from abflow.analysis.blueprint import Blueprint
 from abflow.analysis.gates import Gate, GateStatus, Status
 from abflow.analysis.readout import Readout
-from abflow.analysis.verdict import Decision, Verdict
+from abflow.analysis.verdict import ArmVerdict, Decision, Verdict
 from abflow.spec.calendar import GateName, calendar_of
 from abflow.spec.experiment import ExperimentSpec
+
+DROPPED = "V2"  # the rule by which an arm is dropped for harm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +47,41 @@ class Evidence:
         return all(check.status is not Status.FAIL for check in self.readout.checks)
 
     @property
+    def ended_early(self) -> bool:
+        """Whether the experiment is over before its horizon was read."""
+        read = self.readout is not None and self.readout.final
+        return self.verdict is not None and self.verdict.decision is not Decision.NONE_YET and not read
+
+    @property
+    def look(self) -> str | None:
+        """Which look the readout is of; None at the horizon, and without a readout."""
+        if self.readout is None or self.readout.final:
+            return None
+        ended = self.verdict is not None and self.verdict.ends and self.verdict.readout is not None
+        standing = "which ended the test" if ended else "not final"
+        return f"Look on day {self.readout.day} of {self.spec.phases.test.days}, {standing}"
+
+    @property
+    def dropped(self) -> tuple[ArmVerdict, ...]:
+        """Arms that were found to do harm before the horizon."""
+        return tuple(arm for arm in self.verdict.arms if arm.rule == DROPPED) if self.verdict else ()
+
+    @property
+    def untold(self) -> tuple[ArmVerdict, ...]:
+        """Dropped arms of which the verdict's own sentence says nothing."""
+        told = self.verdict.sentence if self.verdict else ""
+        return tuple(arm for arm in self.dropped if arm.sentence not in told)
+
+    @property
     def horizon(self) -> date:
         """The last day whose data count: as it was frozen, or else as it is planned."""
         return self.blueprint.horizon if self.blueprint else calendar_of(self.spec).last
+
+    @property
+    def test_end(self) -> date:
+        """The last day of the test: the horizon, or the day on which it ended before."""
+        ended = self.verdict.on if self.verdict and self.ended_early else None
+        return ended or self.horizon
 
     @property
     def test_start(self) -> date:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from abflow.analysis.arm_rules import ArmAnswer
 from abflow.analysis.gates import Gate
 from abflow.analysis.verdict import Decision, Verdict
 from abflow.report.evidence import Evidence
@@ -16,6 +17,7 @@ GATE_TITLE = {GateName.SHADOW: "Shadow", GateName.AA: "A/A", GateName.SIZING: "S
 RULE_IN_WORDS = {
     "V1": "a validity check failed, so the numbers may not be read",
     "V2": "a harm bound was crossed before the horizon",
+    "V3": "nothing is wrong, and nothing has been shown yet",
     "E1": "at least one arm wins; the one with the largest effect is promoted",
     "E2": "every arm is rejected",
     "E3": "no arm wins, and not every arm is rejected",
@@ -50,6 +52,11 @@ class Headline:
     rule_in_words: str = ""
 
 
+def in_words(answer: Decision | ArmAnswer) -> str:
+    """An answer as people write it."""
+    return answer.value.replace("_", " ")
+
+
 def headline(evidence: Evidence) -> Headline:
     """What the reader is told first."""
     if evidence.verdict:
@@ -69,7 +76,7 @@ def headline(evidence: Evidence) -> Headline:
 
 def _decided(evidence: Evidence, verdict: Verdict) -> Headline:
     return Headline(
-        word=verdict.decision.value,
+        word=in_words(verdict.decision),
         title=_title(evidence, verdict),
         tone=OF_DECISION[verdict.decision],
         sentence=verdict.sentence,
@@ -86,11 +93,13 @@ def _title(evidence: Evidence, verdict: Verdict) -> str:
         case Decision.KEEP:
             return f"Keep {evidence.spec.control_name}"
         case Decision.STOP:
-            return "Stop: harm was found"
+            return f"Stop: harm was found; {evidence.spec.control_name} stays"
         case Decision.UNDECIDED:
             return f"Undecided: {evidence.spec.control_name} stays"
         case Decision.INVALID:
             return "Invalid: do not read this result"
+        case Decision.NONE_YET:
+            return "No verdict yet: the test goes on"
 
 
 def _held(gate: Gate) -> Headline:

@@ -1,10 +1,10 @@
-"""The two shapes of the interval plot, for a wide page and for a telephone, and its colours."""
+"""The shapes of the plots, for a wide page and for a telephone, and their colours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The page defines these colours, so that the plot follows its light and dark dress.
+# The page defines these colours, so that the plots follow its light and dark dress.
 INK, SOFT, LINE, BAND, PAPER = (f"var(--{name})" for name in ("ink", "soft", "line", "band", "paper"))
 
 
@@ -64,3 +64,24 @@ NARROW = Layout(
     longest=26,
     ticks=5,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaysLayout:
+    """Sizes of a plot over days, in pixels.
+
+    Attributes:
+        labels: Days that are named below the axis.
+        dot: Area of a day's dot.
+    """
+
+    left: int
+    plot: int
+    right: int
+    height: int
+    labels: int
+    dot: int
+
+
+WIDE_DAYS = DaysLayout(left=84, plot=856, right=40, height=190, labels=7, dot=70)
+NARROW_DAYS = DaysLayout(left=66, plot=240, right=34, height=170, labels=3, dot=55)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from abflow.analysis.gates import Check, Gate, GateStatus, Status
+from abflow.analysis.readout import Readout
+from abflow.analysis.verdict import Decision
 from abflow.report.evidence import Evidence
 from abflow.report.headline import GATE_TITLE
 from abflow.report.tones import CHECK_IN_WORDS, OF_CHECK, OF_GATE, Tone
@@ -108,20 +110,34 @@ def _test_stage(evidence: Evidence) -> Stage:
         word=word,
         tone=tone,
         reason=reason,
-        when=f"{evidence.test_start} to {evidence.horizon}",
+        when=f"{evidence.test_start} to {evidence.test_end}",
         warnings=check_lines(tuple(check for check in checks if check.status is Status.WARN)),
     )
 
 
 def _test_answer(evidence: Evidence) -> tuple[str, Tone, str]:
-    if evidence.readout is not None:
-        if evidence.readable:
-            return "read", Tone.GOOD, "The test was read once, at its horizon."
-        return "invalid", Tone.BAD, "The test was read, but its numbers may not be used."
-    if evidence.verdict is not None:
+    readout, verdict = evidence.readout, evidence.verdict
+    if verdict is not None and verdict.decision is Decision.STOP:
+        return "ended early", Tone.BAD, "The test was stopped for harm before its horizon."
+    if readout is not None:
+        return _read(evidence, readout)
+    if evidence.ended_early:
         return "ended early", Tone.BAD, "The test ended before its horizon; the primary metric was not read."
     if evidence.shut_gate is not None:
         return "not begun", Tone.CALM, "A gate before it has not opened."
     if evidence.gate(GateName.SIZING) is None:
         return "not begun", Tone.CALM, "The gates before it have not all been judged."
     return "running", Tone.CALM, f"The result is due when {evidence.horizon} is over."
+
+
+def _read(evidence: Evidence, readout: Readout) -> tuple[str, Tone, str]:
+    if not evidence.readable:
+        return "invalid", Tone.BAD, "The test was read, but its numbers may not be used."
+    if evidence.ended_early:
+        return "ended early", Tone.GOOD, f"The look on day {readout.day} ended the test before its horizon."
+    if not readout.final:
+        due = f"the result is due when {evidence.horizon} is over."
+        return "running", Tone.CALM, f"Last read on day {readout.day}, which was not final; {due}"
+    if len(evidence.spec.looks) > 1:
+        return "read", Tone.GOOD, "The test was read at its horizon, after looks that were planned."
+    return "read", Tone.GOOD, "The test was read once, at its horizon."

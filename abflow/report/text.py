@@ -10,9 +10,13 @@ from abflow.analysis.readout import Readout
 from abflow.analysis.verdict import Verdict
 from abflow.report.evidence import Evidence
 from abflow.report.headline import headline
+from abflow.report.notation import NONE
+from abflow.report.over_time import trends_of
 from abflow.report.rows import MetricRow, metric_rows
+from abflow.report.segments import segment_tables
 from abflow.report.stages import stages_of
 from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.metrics import Role
 
 
 def summary_lines(
@@ -31,7 +35,7 @@ def summary_lines(
     Args:
         spec: The experiment.
         gates: The gates judged so far.
-        readout: What the test showed; None before its horizon.
+        readout: What the test showed at its last look; None before the first.
         verdict: The decision; None before there is one.
         blueprint: The experiment with its versions resolved.
         registry: Lines that say what was or would be changed in the registry.
@@ -52,9 +56,9 @@ def _lines(evidence: Evidence) -> Iterable[str]:
     rule = f" [{head.rule}: {head.rule_in_words}]" if head.rule else ""
     yield f"{evidence.spec.experiment}: {head.title}{rule}"
     yield f"why: {head.sentence}"
+    yield from (f"dropped for harm: {arm.arm}. {arm.sentence}" for arm in evidence.untold)
     if evidence.readout and evidence.readable:
-        for row in metric_rows(evidence.spec, evidence.readout.comparisons):
-            yield _effect(row)
+        yield from _results(evidence, evidence.readout)
     for stage in stages_of(evidence):
         yield f"{stage.title}: {stage.word}. {stage.reason}"
         yield from (f"  warning: {check.sentence}" for check in stage.warnings)
@@ -63,14 +67,41 @@ def _lines(evidence: Evidence) -> Iterable[str]:
     yield from (f"registry: {line}" for line in evidence.registry or ("no change is recorded",))
 
 
+def _results(evidence: Evidence, readout: Readout) -> Iterable[str]:
+    if evidence.look:
+        yield f"{evidence.look}:"
+    for row in metric_rows(evidence.spec, readout.comparisons):
+        yield _effect(row)
+        if row.role == Role.PRIMARY:
+            yield from (f"  {told}" for told in (row.shown.basis, *row.facts) if told)
+            yield from (f"  {reading.name.lower()}: {reading.value}" for reading in row.readings)
+    yield from _segments(evidence.spec, readout)
+    yield from _trends(evidence.spec, readout)
+
+
+def _segments(spec: ExperimentSpec, readout: Readout) -> Iterable[str]:
+    """The primary's, in a line each."""
+    tables = segment_tables(spec, readout.segments)
+    for table in tables.primary if tables else ():
+        for group in table.groups:
+            yield f"segment {group.segment}, {table.arm} ({group.standing}): {group.word}. {group.test}"
+
+
+def _trends(spec: ExperimentSpec, readout: Readout) -> Iterable[str]:
+    trends = trends_of(spec, readout.over_time)
+    for trend in trends.primary if trends else ():
+        yield f"over time {trend.by}, {trend.arm}: {trend.word}. {trend.test}"
+
+
 def _effect(row: MetricRow) -> str:
     name = f"{row.role} {row.metric}, {row.arm}: {row.word}"
     if row.unavailable is not None:
         return f"{name}, no effect: {row.unavailable}"
-    p = f", adjusted p {row.adjusted_p}" if row.role != "guardrail" else ""
+    shown = row.shown
+    strength = f", {shown.strength.lower()} {shown.evidence} ({shown.measure})" if shown.evidence != NONE else ""
     return (
-        f"{name}, {row.control_mean} -> {row.treatment_mean}, {row.effect} "
-        f"({row.confidence} interval {row.interval}; relative {row.relative}){p}, {row.direction}"
+        f"{name}, {row.control_mean} -> {row.treatment_mean}, {shown.effect} "
+        f"({shown.confidence} interval {shown.interval}; relative {row.relative}){strength}, {row.direction}"
     )
 
 

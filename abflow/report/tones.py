@@ -27,11 +27,13 @@ OF_DECISION = {
     Decision.UNDECIDED: Tone.OPEN,
     Decision.STOP: Tone.BAD,
     Decision.INVALID: Tone.BAD,
+    Decision.NONE_YET: Tone.CALM,
 }
 OF_ANSWER = {
     ArmAnswer.WINNER: Tone.GOOD,
     ArmAnswer.REJECTED: Tone.CALM,
     ArmAnswer.UNDECIDED: Tone.OPEN,
+    ArmAnswer.GOES_ON: Tone.CALM,
 }
 OF_WORD = {
     Word.BETTER: Tone.GOOD,

@@ -127,11 +127,13 @@ def test_the_strict_interval_is_that_of_the_stricter_alpha(arms: int, family_siz
     found = compared(spec_of(arms=arms, analysis={"family_size": family_size}), *moments)["bought", "new"]
     alone = only(spec_of(analysis={"alpha": 0.05 / (arms * family_size)}), *moments[:2])
     assert estimated(found.effect).confidence == 0.95
-    assert found.strict == pytest.approx((estimated(alone.effect).lower, estimated(alone.effect).upper))
+    assert found.deciding is not None
+    ends = (found.deciding.lower, found.deciding.upper)
+    assert ends == pytest.approx((estimated(alone.effect).lower, estimated(alone.effect).upper))
 
 
 def test_one_arm_of_one_test_has_no_stricter_interval() -> None:
-    assert only(spec_of(), *arms_of("bought", rate(46, 10_000), rate(69, 10_000))).strict is None
+    assert only(spec_of(), *arms_of("bought", rate(46, 10_000), rate(69, 10_000))).deciding is None
 
 
 def test_secondaries_share_their_own_family() -> None:
@@ -149,7 +151,7 @@ def test_secondaries_share_their_own_family() -> None:
     assert estimated(errors.effect).p_value < 0.05
     bought = found["bought", "new"]
     assert bought.adjusted_p == pytest.approx(2 * estimated(bought.effect).p_value)
-    assert visits.strict is None
+    assert visits.deciding is None
     assert visits.precision is None
 
 

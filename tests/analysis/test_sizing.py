@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from scipy import optimize, stats
 
 from abflow.analysis.gates import Check, Status
-from abflow.analysis.population import Cohort, Measured, Population
-from abflow.analysis.sizing import Sizing, expected_units, size_test
+from abflow.analysis.population import Cohort, Measured
+from abflow.analysis.sizing import Sizing, size_test
 from abflow.spec.calendar import Period, Phase
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.moments import EMPTY, Moments
@@ -30,7 +28,6 @@ from tests.analysis.experiments import (
 )
 
 WEEK = Period(Phase.AA, FIRST, 7, 7)
-EIGHT_DAYS = Period(Phase.AA, FIRST, 8, 8)
 NO_AA: dict[str, Any] = {
     "shadow": {"skip": "nothing to mirror"},
     "aa": {"skip": "measured elsewhere"},
@@ -272,7 +269,9 @@ def test_a_declared_mean_needs_its_standard_deviation() -> None:
 def test_a_declared_baseline_speaks_for_the_primary_only() -> None:
     sizing = declared({"bought": BOUGHT, "errors": ERRORS})
     assert sizing.needed is None
-    assert "There was no A/A phase: set `sized: false`" in row(sizing, "baseline of errors").sentence
+    assert (
+        "no A/A phase has measured it. Let one run, or set `sized: false`" in row(sizing, "baseline of errors").sentence
+    )
 
 
 def test_what_was_measured_goes_before_what_was_declared() -> None:
@@ -286,69 +285,6 @@ def test_without_any_knowledge_the_gate_says_what_to_give() -> None:
     sizing = size_test(spec_of(phases=NO_AA), None, None, days=14)
     assert (row(sizing).status, sizing.needed, sizing.expected) == (Status.INSUFFICIENT, None, 0)
     assert "sizing.baseline {value, sd, units_per_day, source}" in row(sizing).sentence
-
-
-# How many will come
-
-CURVE = (1000, 600, 500, 400, 300, 200, 100, 100)
-
-
-def curve(*, crossed: int = 0, late: int = 0) -> Population:
-    days = [cohort("old", n, day=day) for day, n in enumerate(CURVE, start=1)]
-    days[0] = replace(days[0], units=days[0].units - crossed)
-    days[-1] = replace(days[-1], units=days[-1].units - late)
-    days += [cohort("new", crossed, day=1, crossed=True), cohort("new", late, day=8, enrolled=False)]
-    return population_of(cohorts=tuple(day for day in days if day.units))
-
-
-def lasting(enroll_days: int, days: int, *, immature: bool = False, **changes: Any) -> ExperimentSpec:
-    test = {"enroll_days": enroll_days, "days": days, "why": "an arithmetic example"}
-    phases = {
-        "shadow": {"skip": "nothing to mirror"},
-        "aa": {"start": FIRST, "days": 8},
-        "test": test | ({"immature": "allowed"} if immature else {}),
-    }
-    return spec_of(phases=phases, **changes)
-
-
-def test_the_curve_of_new_units_goes_on_as_its_last_half() -> None:
-    # 3 200 in eight days; the last four brought 175 a day, and six more days are to come.
-    assert expected_units(lasting(14, 14), curve(), EIGHT_DAYS, days=14) == 3200 + 6 * 175
-
-
-@pytest.mark.parametrize(("enroll_days", "units"), [(8, 3200), (3, 2100), (9, 3375)])
-def test_a_test_as_short_as_the_aa_phase_reads_the_curve_itself(enroll_days: int, units: int) -> None:
-    assert expected_units(lasting(enroll_days, 14), curve(), EIGHT_DAYS, days=14) == units
-
-
-def test_units_too_late_for_the_aa_phase_are_still_new_units() -> None:
-    assert expected_units(lasting(14, 14), curve(late=60), EIGHT_DAYS, days=14) == 4250
-
-
-def test_a_day_without_units_counts_as_a_day() -> None:
-    sparse = population_of(cohorts=(cohort("old", 800, day=1),))
-    assert expected_units(lasting(14, 14), sparse, EIGHT_DAYS, days=14) == 800
-
-
-def test_crossed_units_are_lost_only_where_they_are_excluded() -> None:
-    kept = lasting(14, 14, analysis={"contamination": "keep_first"})
-    assert expected_units(lasting(14, 14), curve(crossed=320), EIGHT_DAYS, days=14) == pytest.approx(4250 * 0.9)
-    assert expected_units(kept, curve(crossed=320), EIGHT_DAYS, days=14) == 4250
-
-
-def test_units_whose_window_will_not_be_over_do_not_count() -> None:
-    spec = lasting(14, 14, immature=True, metrics={"bought": BOUGHT | {"window_days": 10}})
-    assert expected_units(spec, curve(), EIGHT_DAYS, days=14) == 1000 + 600 + 500 + 400
-
-
-def test_a_window_longer_than_the_test_leaves_nobody() -> None:
-    spec = lasting(7, 14, immature=True, metrics={"bought": BOUGHT | {"window_days": 16}})
-    assert expected_units(spec, curve(), EIGHT_DAYS, days=14) == 0
-
-
-def test_the_curve_begins_with_the_phase_not_with_its_first_unit() -> None:
-    later = population_of(cohorts=(replace(cohort("old", 500), day=FIRST + timedelta(days=3)),))
-    assert expected_units(lasting(3, 14), later, EIGHT_DAYS, days=14) == 0
 
 
 # What the expected units can show

@@ -10,7 +10,7 @@ import pytest
 
 from abflow.analysis.arm_rules import ArmAnswer
 from abflow.analysis.gates import Check, Status
-from abflow.analysis.readout import ArmSummary, Comparison, Margin, Precision, Readout, Word
+from abflow.analysis.readout import ArmSummary, Comparison, Deciding, Margin, Precision, Readout, Word
 from abflow.analysis.verdict import ArmVerdict, Decision, Verdict, decide
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Role
@@ -30,6 +30,10 @@ def summary(variant: str, mean: float, *, units: int = 1000, sd: float = 0.3) ->
 
 def estimate(value: float, lower: float, upper: float, p: float) -> Estimate:
     return Estimate(value=value, se=0.01, lower=lower, upper=upper, p_value=p, confidence=0.95, method="by hand")
+
+
+def deciding(value: float, lower: float, upper: float) -> Deciding:
+    return Deciding(value=value, lower=lower, upper=upper, confidence=0.975, method="by hand")
 
 
 def primary(word: Word | None = Word.UNCLEAR, **changes: Any) -> Comparison:
@@ -226,7 +230,7 @@ def test_a3_comes_before_a_sensitive_answer_for_do_no_harm_too() -> None:
 
 
 def test_the_stricter_interval_is_shown_where_there_is_one() -> None:
-    arm = only_arm(judged(spec_of(), worse(strict=(-0.06, -0.002))))
+    arm = only_arm(judged(spec_of(), worse(deciding=deciding(-0.03, -0.06, -0.002))))
     assert "-3.00 pp (-6.00 pp to -0.20 pp)" in arm.sentence
 
 
@@ -295,7 +299,7 @@ def test_a6_a_gain_too_small_to_matter(upper: float, answer: ArmAnswer, words: s
 
 
 def test_a6_reads_the_strict_interval() -> None:
-    found = better(effect=estimate(0.03, 0.02, 0.039, 0.003), strict=(0.01, 0.045), practical=0.04)
+    found = better(effect=estimate(0.03, 0.02, 0.039, 0.003), deciding=deciding(0.03, 0.01, 0.045), practical=0.04)
     assert only_arm(judged(spec_of(), found)).answer is ArmAnswer.UNDECIDED
 
 

@@ -98,7 +98,8 @@ class World:
     def draw(self, truth: Truth, seed: int = 4) -> None:
         """Write the logs anew."""
         shutil.rmtree(self.root / "logs", ignore_errors=True)
-        simulate(self.bench().spec, truth, seed=seed, root=self.root, versions={"control": "1", "treatment": "2"})
+        versions = {name: "1" if name == "control" else "2" for name in self.plain["variants"]}
+        simulate(self.bench().spec, truth, seed=seed, root=self.root, versions=versions)
 
     def run(self) -> list[Outcome]:
         """The whole lifecycle, as `abflow run` does it."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+# Thousands are held together by a space that does not break.
+NUMBER = re.compile("[+-]?(?<![\\w.])\\d(?:[\\d\N{NO-BREAK SPACE}]*\\d)?(?:\\.\\d+)?(?:e-?\\d+)?")
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 
 
 class Page(HTMLParser):
-    """The visible text of a page, and every tag that is opened or closed out of turn."""
+    """The visible text of a page, and every tag that is opened or closed out of turn.
+
+    `numbers` are those of the text, as they are written; numbers in pictures are not among them.
+    """
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -18,6 +23,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str, str]] = []
         self.ids: list[str] = []
+        self.numbers: list[str] = []
         self._text: list[str] = []
         self.feed(html)
         self.close()
@@ -41,10 +47,18 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if "style" not in self.open:
             self._text.append(data)
+            if "svg" not in self.open:
+                self.numbers += NUMBER.findall(data)
 
     @property
     def text(self) -> str:
         return " ".join(" ".join(self._text).split())
+
+
+def section(html: str, name: str) -> str:
+    """One section of a page by the id of its heading, with its tags."""
+    parts: list[str] = re.findall(r"<section.*?</section>", html, flags=re.S)
+    return next(part for part in parts if f'id="{name}"' in part)
 
 
 def outside_addresses(html: str) -> list[str]:

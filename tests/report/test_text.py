@@ -23,7 +23,7 @@ def test_promotion_in_a_few_lines() -> None:
     assert lines[1] == f"why: {promote().sentence}"
     assert lines[2] == (
         "primary retained, treatment: better, 40.12 % -> 41.53 %, +1.41 pp "
-        "(95 % interval +0.74 pp to +2.08 pp; relative +3.51 %), adjusted p < 0.0001, more is better"
+        "(95 % interval +0.74 pp to +2.08 pp; relative +3.51 %), adjusted p < 0.0001 (Holm), more is better"
     )
     assert any("complaints" in line and "less is better" in line for line in lines)
     assert any(line.startswith("secondary refunds") and NO_EVENT.detail in line for line in lines)

@@ -1,0 +1,109 @@
+"""One metric in one arm against control: everything that is estimated before any word is given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from abflow.analysis import estimates
+from abflow.analysis.looks import ArmLook
+from abflow.analysis.margins import margin_of
+from abflow.analysis.population import Contamination, Population
+from abflow.analysis.readout import ArmSummary, Comparison
+from abflow.analysis.samples import Sample, Samples, without_cuped
+from abflow.analysis.second_estimate import within_days_of_entry
+from abflow.analysis.wording import percent
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.metrics import ProportionMetric, Role
+from abflow.stats.proportions import cohens_h, size_in_words
+from abflow.stats.result import Unavailable
+
+
+def estimated(
+    spec: ExperimentSpec,
+    population: Population,
+    samples: Samples,
+    name: str,
+    arm: str,
+    contamination: Contamination,
+    *,
+    look: ArmLook,
+) -> Comparison:
+    """The effect, the lift, the margin's bounds and the second estimate of one metric in one arm.
+
+    Args:
+        spec: The experiment.
+        population: Its units.
+        samples: The metric in every arm.
+        name: The metric.
+        arm: The treatment.
+        contamination: What to do with units seen in two variants.
+        look: Where the plan stands, for bounds that must hold at every look.
+    """
+    metric, confidence = spec.metrics[name], 1 - spec.analysis.alpha
+    control, treatment = samples[spec.control_name], samples[arm]
+    effect = estimates.difference(control, treatment, confidence=confidence)
+    lift = effect if isinstance(effect, Unavailable) else estimates.lift(control, treatment, confidence=confidence)
+    comparison = Comparison(
+        metric=name,
+        role=metric.role,
+        arm=arm,
+        contamination=contamination,
+        control=_summary(control),
+        treatment=_summary(treatment),
+        effect=effect,
+        relative=lift if isinstance(lift, Unavailable) else lift.estimate,
+        fieller=None if isinstance(lift, Unavailable) else lift.other_ends,
+        mde=metric.mde.in_units_of(control.plain.mean) if metric.mde else None,
+        practical=metric.practical.in_units_of(control.plain.mean) if metric.practical else 0.0,
+        margin=margin_of(
+            metric,
+            control,
+            treatment,
+            alpha=spec.arm_alpha if metric.role is Role.PRIMARY else spec.analysis.alpha,
+            planned=look.horizon_units if spec.analysis.is_sequential else None,
+        ),
+        cap=control.cap,
+    )
+    if isinstance(effect, Unavailable):
+        return comparison
+    comparison = _with_history(comparison, samples, arm, control.variant, confidence=confidence)
+    second = within_days_of_entry(spec, population, name, arm, contamination, confidence=confidence)
+    comparison = replace(comparison, stratified=second)
+    if isinstance(metric, ProportionMetric):
+        h = cohens_h(control.plain.mean, treatment.plain.mean)
+        comparison = replace(comparison, cohens_h=h, cohens_h_in_words=size_in_words(h))
+    return comparison
+
+
+def _summary(sample: Sample) -> ArmSummary:
+    plain = sample.plain
+    return ArmSummary(
+        variant=sample.variant,
+        units=plain.n,
+        mean=plain.mean,
+        sd=plain.variance**0.5 if plain.n > 1 else None,
+        non_zero=sample.non_zero,
+        immature=sample.immature,
+    )
+
+
+def _with_history(comparison: Comparison, samples: Samples, arm: str, control: str, *, confidence: float) -> Comparison:
+    """The unadjusted effect beside the adjusted one, or why history took nothing off."""
+    history = samples.history
+    if history is None:
+        return comparison
+    why = history if isinstance(history, Unavailable) else history.why_unadjusted
+    if why is not None or isinstance(history, Unavailable):
+        detail = why.detail if why else ""
+        return replace(comparison, notes=(*comparison.notes, f"CUPED took nothing off: {detail}."))
+    plain = [without_cuped(samples[each]) for each in (control, arm)]
+    note = (
+        f"CUPED, coefficient {history.theta:.4g}: what units did before explains "
+        f"{percent(1 - history.design_effect, 1)} of the variance."
+    )
+    return replace(
+        comparison,
+        unadjusted=estimates.difference(*plain, confidence=confidence),
+        variance_kept=history.design_effect,
+        notes=(*comparison.notes, note),
+    )

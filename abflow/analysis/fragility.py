@@ -1,0 +1,99 @@
+"""Does the answer hang on one unit? Leave out the one that moves the effect most, and look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abflow.analysis.methods.question import Answer
+from abflow.analysis.reading import Reading
+from abflow.analysis.samples import Sample
+from abflow.analysis.wording import effect, p_value
+from abflow.spec.metrics import Metric
+from abflow.stats.permutation import permutation_test
+from abflow.stats.result import Unavailable
+
+LARGEST_UNIT_MOVES = 0.5  # standard errors of the effect; beyond, one unit carries too much of it
+SEED = 1  # any: the same data give the same p-value
+
+UnitValues = Callable[[], Mapping[str, NDArray[np.float64]]]  # the units of every arm, fetched when they are needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneUnit:
+    """What one unit does to the answer.
+
+    Attributes:
+        decides: Whether the answer would be another one without it, or without trusting it to be normal.
+        note: What a reader should know of it, or None.
+        permutation_p: The p-value that does not need the units to be normal, where it was asked for.
+    """
+
+    decides: bool
+    note: str | None = None
+    permutation_p: float | None = None
+
+
+def one_unit(
+    metric: Metric,
+    answer: Answer,
+    control: Sample,
+    treatment: Sample,
+    *,
+    reading: Reading,
+    values: UnitValues | None,
+) -> OneUnit:
+    """Compare the answer with the one that the most influential unit's absence would give.
+
+    Args:
+        metric: The primary.
+        answer: What all units give.
+        control: The control's units.
+        treatment: The arm's units.
+        reading: The plan.
+        values: The metric's units by arm; None where nobody can fetch them.
+    """
+    whole = reading.question(control, treatment)
+    pairs = (
+        (_without(control, control.lowest), treatment),
+        (_without(control, control.highest), treatment),
+        (control, _without(treatment, treatment.lowest)),
+        (control, _without(treatment, treatment.highest)),
+    )
+    asked = [(pair, question) for pair in pairs if not isinstance(question := reading.question(*pair), Unavailable)]
+    if isinstance(whole, Unavailable) or not asked:
+        return OneUnit(decides=True)
+    here = whole.effect.value
+    pair, furthest = max(asked, key=lambda each: abs(each[1].effect.value - here))
+    moved = abs(furthest.effect.value - here)
+    again = reading.answer(*pair)
+    changes = isinstance(again, Unavailable) or again.word is not answer.word
+    if moved <= LARGEST_UNIT_MOVES * whole.effect.se:
+        return OneUnit(decides=changes)
+    note = f"One unit moves the effect by {effect(metric, moved)}, more than half its standard error"
+    permuted = _permuted(control, treatment, values)
+    if permuted is None:
+        return OneUnit(decides=changes, note=f"{note}.")
+    alpha = reading.spec.arm_alpha
+    disagree = (permuted < alpha) is not (whole.strict.p_value < alpha)
+    return OneUnit(
+        decides=changes or disagree,
+        note=f"{note}; the studentised permutation test says p {p_value(permuted)}.",
+        permutation_p=permuted,
+    )
+
+
+def _without(sample: Sample, value: float) -> Sample:
+    """The sample without one unit of this value; what CUPED took off the unit is not known and stays."""
+    return replace(sample, moments=sample.moments.without(value)) if sample.moments.n else sample
+
+
+def _permuted(control: Sample, treatment: Sample, values: UnitValues | None) -> float | None:
+    if values is None:
+        return None
+    units = values()
+    found = permutation_test(units[control.variant], units[treatment.variant], seed=SEED)
+    return None if isinstance(found, Unavailable) else found.p_value

@@ -1,0 +1,92 @@
+"""Does the effect stay? By day of entry, and by day since exposure over the same units; it never decides."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from abflow.analysis import estimates
+from abflow.analysis.margins import sign_of
+from abflow.analysis.population import ENTRY_DAY, DailyEffects, Population
+from abflow.analysis.readout import EffectsOverTime
+from abflow.analysis.segments import level_samples
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.metrics import QuantileMetric
+from abflow.stats.result import Unavailable
+from abflow.stats.trends import DailyMoments, Trend, trend_of_cohorts, trend_of_same_units
+
+WORDS: dict[str, Literal["wears_off", "grows", "steady"]] = {"wears off": "wears_off", "grows": "grows"}
+
+
+def over_time(spec: ExperimentSpec, population: Population) -> tuple[EffectsOverTime, ...]:
+    """Every metric in every arm, by day of entry and, where the population knows it, by day since exposure."""
+    found = []
+    for name, metric in spec.metrics.items():
+        if isinstance(metric, QuantileMetric):
+            continue
+        for arm in spec.treatments:
+            found += [
+                read
+                for read in (_by_entry_day(spec, population, name, arm), _since_exposure(spec, population, name, arm))
+                if read
+            ]
+    return tuple(found)
+
+
+def _by_entry_day(spec: ExperimentSpec, population: Population, name: str, arm: str) -> EffectsOverTime | None:
+    """Different units on each day, so the days are independent."""
+    parts = population.sliced(name, ENTRY_DAY, spec.analysis.contamination)
+    days = level_samples(spec, parts, name, arm)
+    if len(days) < 2:
+        return None
+    confidence = 1 - spec.analysis.alpha
+    effects = [estimates.difference(*pair, confidence=confidence) for pair in days.values()]
+    trend = trend_of_cohorts(effects, sign=sign_of(spec.metrics[name]), confidence=confidence)
+    return _told(name, arm, "entry_day", tuple(days), trend)
+
+
+def _since_exposure(spec: ExperimentSpec, population: Population, name: str, arm: str) -> EffectsOverTime | None:
+    """The same units on every day, so the days are correlated."""
+    control = _daily(population, name, spec.control_name)
+    treatment = _daily(population, name, arm)
+    if control is None or treatment is None or len(control.mean) < 2:
+        return None
+    trend = trend_of_same_units(
+        _moments(control),
+        _moments(treatment),
+        sign=sign_of(spec.metrics[name]),
+        confidence=1 - spec.analysis.alpha,
+    )
+    return _told(name, arm, "day_since_exposure", tuple(str(n) for n in range(1, len(control.mean) + 1)), trend)
+
+
+def _daily(population: Population, name: str, variant: str) -> DailyEffects | None:
+    return next((d for d in population.daily if (d.metric, d.variant) == (name, variant)), None)
+
+
+def _moments(daily: DailyEffects) -> DailyMoments:
+    return DailyMoments(n=daily.units, mean=daily.mean, covariance=daily.covariance)
+
+
+def _told(
+    name: str,
+    arm: str,
+    by: Literal["entry_day", "day_since_exposure"],
+    days: tuple[str, ...],
+    trend: Trend | Unavailable,
+) -> EffectsOverTime:
+    if isinstance(trend, Unavailable):
+        gone = tuple(trend for _ in days)
+        return EffectsOverTime(
+            metric=name, arm=arm, by=by, days=days, effects=gone, p_value=None, trend_p=None, word=None
+        )
+    flat, slope = trend.flat_p, trend.slope
+    return EffectsOverTime(
+        metric=name,
+        arm=arm,
+        by=by,
+        days=days,
+        effects=trend.effects,
+        p_value=None if isinstance(flat, Unavailable) else flat,
+        trend_p=None if isinstance(slope, Unavailable) else slope.p_value,
+        word=None if isinstance(slope, Unavailable) else WORDS.get(trend.direction, "steady"),
+    )

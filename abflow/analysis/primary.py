@@ -1,0 +1,76 @@
+"""The primary in one arm: its word, its precision, and whether it hangs on one unit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from abflow.analysis.fragility import UnitValues, one_unit
+from abflow.analysis.precision import precision_of
+from abflow.analysis.reading import Reading
+from abflow.analysis.readout import Comparison
+from abflow.analysis.samples import Sample
+from abflow.spec.metrics import ProportionMetric, QuantileMetric
+from abflow.stats.result import Estimate, Unavailable
+
+
+def judged(
+    comparison: Comparison, control: Sample, treatment: Sample, *, reading: Reading, values: UnitValues | None
+) -> Comparison:
+    """The primary's comparison with the word that it has earned.
+
+    Args:
+        comparison: What was estimated.
+        control: The control's units.
+        treatment: The arm's units.
+        reading: The plan.
+        values: The metric's units, for a permutation test where one of them carries much of the effect.
+    """
+    answer = reading.answer(control, treatment)
+    if isinstance(answer, Unavailable) or isinstance(comparison.effect, Unavailable):
+        return comparison if isinstance(comparison.effect, Unavailable) else _without_answer(comparison, answer)
+    crossed = reading.look.crossed
+    comparison = replace(
+        comparison,
+        word=crossed.word if crossed else answer.word,
+        deciding=crossed.deciding if crossed else answer.deciding,
+        adjusted_p=answer.adjusted_p,
+        corrected_by=answer.corrected_by,
+        posterior=answer.posterior,
+        spent=answer.spent,
+        mde_excluded=answer.mde_excluded and not crossed,
+        notes=(*comparison.notes, *answer.notes),
+    )
+    comparison = _with_precision(comparison, comparison.effect, reading)
+    metric = reading.spec.primary
+    if crossed or isinstance(metric, ProportionMetric | QuantileMetric):
+        return comparison
+    found = one_unit(metric, answer, control, treatment, reading=reading, values=values)
+    return replace(
+        comparison,
+        fragile=found.decides,
+        permutation_p=found.permutation_p,
+        notes=(*comparison.notes, *([found.note] if found.note else [])),
+    )
+
+
+def _without_answer(comparison: Comparison, answer: object) -> Comparison:
+    """The effect is known, but the plan's method cannot judge it: nothing is decided."""
+    if not isinstance(answer, Unavailable):
+        raise TypeError("an answer is an Answer or Unavailable")  # a bug: the caller has looked
+    return replace(comparison, effect=answer)
+
+
+def _with_precision(comparison: Comparison, effect: Estimate | Unavailable, reading: Reading) -> Comparison:
+    """Only where the plan fixes the units beforehand; a method that may stop at any look has no such promise."""
+    spec = reading.spec
+    planned = spec.analysis.method in ("fixed_horizon", "bayesian") and isinstance(effect, Estimate)
+    if not planned or not comparison.mde or isinstance(effect, Unavailable):
+        return comparison
+    found = precision_of(
+        mde=comparison.mde,
+        se=effect.se,
+        alpha=spec.arm_alpha,
+        power=spec.analysis.power,
+        units_per_arm=(comparison.control.units + comparison.treatment.units) / 2,
+    )
+    return replace(comparison, precision=found)

@@ -1,0 +1,71 @@
+"""What bears on a comparison's answer, one short statement each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from abflow.analysis import wording
+from abflow.analysis.readout import Comparison, Margin, PosteriorSummary, Precision
+from abflow.report.notation import coverage, loss, p_of, probability
+from abflow.spec.metrics import Metric
+from abflow.stats.result import Unavailable
+
+
+def facts_of(metric: Metric, found: Comparison) -> Iterable[str]:
+    """The margin, the sizes that matter, what is believed, how precise it is, and what to be careful with."""
+    yield from _margin(metric, found.margin)
+    if found.posterior is not None:
+        yield from _posterior(metric, found.posterior)
+    if found.mde is not None:
+        excluded = "; ruled out" if found.mde_excluded else ""
+        yield f"worth detecting (mde): {wording.size(metric, found.mde)}{excluded}"
+    if found.practical:
+        yield f"smallest gain that matters: {wording.size(metric, found.practical)}"
+    if found.precision is not None:
+        yield _precision(found.precision)
+    if found.spent is not None:
+        yield f"error level used up so far, on each side: {found.spent.spent:.4g}"
+    if found.control.immature or found.treatment.immature:
+        waiting = " and ".join(
+            f"{wording.count(arm.immature)} of {arm.variant}" for arm in (found.control, found.treatment)
+        )
+        yield f"immature units left out: {waiting}"
+    if found.cap is not None:
+        yield f"values capped at {wording.number(found.cap)}"
+    if found.fragile:
+        yield "fragile: the word changes when one unit is left out"
+    yield from found.notes
+
+
+def _margin(metric: Metric, margin: Margin | Unavailable | None) -> Iterable[str]:
+    if isinstance(margin, Unavailable):
+        yield f"margin not testable: {margin.detail}"
+    elif margin is not None:
+        worst = wording.effect(metric, metric.sign * margin.effect_lower)
+        yield (
+            f"loss allowed {wording.size(metric, margin.margin)}; at worst {worst} "
+            f"(one-sided {coverage(margin.confidence)} bound), "
+            f"{p_of(margin.p_value)} against the margin"
+        )
+
+
+def _posterior(metric: Metric, believed: PosteriorSummary) -> Iterable[str]:
+    if believed.beyond_mde is not None:
+        yield f"probability of a gain of the mde or more {probability(believed.beyond_mde)}"
+    if believed.within_margin is not None:
+        yield (
+            f"probability that the loss stays within the margin {probability(believed.within_margin)}; "
+            f"to do no harm {probability(believed.margin_needed)} is needed"
+        )
+    yield (
+        f"expected loss {loss(metric, believed.loss_if_chosen)} if it is chosen, "
+        f"{loss(metric, believed.loss_if_not)} if control is kept"
+    )
+    yield f"prior: {believed.prior}"
+
+
+def _precision(precision: Precision) -> str:
+    reached = f"precision {precision.percent_of_plan:.0f} % of plan"
+    if precision.powered:
+        return f"{reached}: enough"
+    return f"{reached}: {wording.count(precision.more_units_per_arm)} more units per arm would reach it"
