@@ -75,6 +75,50 @@ def schema() -> None:
 
 
 @app.command()
+def plan(
+    experiment: Experiment,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="METRIC=VALUE[,SD]: a metric's value and spread per unit; may be given several times."),
+    ] = None,
+    units_per_day: Annotated[float | None, typer.Option(help="New units a day, all arms together.")] = None,
+    correlation: Annotated[
+        float | None, typer.Option(help="Of a unit's value with its history, where CUPED is planned and unmeasured.")
+    ] = None,
+    curve: Annotated[Path | None, typer.Option(help="Write power curves to this .svg or .html file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers for a machine.")] = False,
+) -> None:
+    """Say how many units and days an experiment takes, and what would do with fewer."""
+    from abflow.lifecycle.planning import plan_experiment, write_curves
+    from abflow.report.plan_text import LEGEND, heading, planning_lines, planning_table
+    from abflow.store.files import to_json
+
+    planned = plan_experiment(
+        experiment,
+        _settings(),
+        baselines=baseline or (),
+        units_per_day=units_per_day,
+        correlation=correlation,
+    )
+    if curve:
+        write_curves(planned, curve)
+    if as_json:
+        typer.echo(to_json(planned.table), nl=False)
+        return
+    out.print(heading(planned.spec, planned.table), soft_wrap=False)
+    if planned.table.rows:
+        out.print()
+        out.print(planning_table(planned.spec, planned.table), soft_wrap=False)
+        out.print()
+        out.print(LEGEND, soft_wrap=False)
+    out.print()
+    for line in planning_lines(planned.table):
+        out.print(line, soft_wrap=False)
+    if curve:
+        out.print(f"power curves: {curve}")
+
+
+@app.command()
 def run(experiment: Experiment, through: Day = None) -> None:
     """Run the lifecycle up to a day, as Airflow would."""
     from abflow.lifecycle.page import SCORECARD, summary
@@ -162,6 +206,36 @@ def rollback(
         raise SettingsError("nothing says where MLflow is; set MLFLOW_TRACKING_URI")
     registry, ledger = MlflowRegistry(settings.mlflow_tracking_uri), Ledger(settings.ledger_file)
     out.print(promotion.rollback(registry, ledger, model, alias=alias, reason=reason, now=utc_now()))
+
+
+@app.command()
+def calibrate(
+    study: Annotated[list[str] | None, typer.Argument(help="Names of studies; default: all of them.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Print what there is, and run nothing.")] = False,
+    share: Annotated[float, typer.Option(help="Of each study's runs; 0.1 is a tenth.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed counts the same.")] = 1,
+    write: Annotated[Path | None, typer.Option(help="Write calibration.md and its pictures into this folder.")] = None,
+) -> None:
+    """Prove the statistics: draw worlds whose truth is known, and count how often they are read wrong."""
+    from abflow.calibration.catalog import studies_named
+    from abflow.calibration.report import catalogue, results, table_of, write_report
+
+    studies = studies_named(study or ())
+    if listing:
+        out.print(catalogue(studies), soft_wrap=False)
+        return
+    found = []
+    for result in results(studies, share=share, seed=seed):
+        found.append(result)
+        out.print(f"{result.study.name}: {result.study.claim}", soft_wrap=False)
+        out.print(table_of(result), soft_wrap=False)
+        out.print()
+    if write:
+        out.print(f"report: {write_report(found, write, share=share, seed=seed)}")
+    broken = [result.study.name for result in found if not result.holds]
+    if broken:
+        err.print(f"not what they should be: {', '.join(broken)}", style="red")
+        raise typer.Exit(1)
 
 
 @ledger_app.command("verify")

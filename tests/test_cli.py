@@ -99,6 +99,73 @@ def test_an_error_is_one_message_and_exit_code_1(root: Path, words: tuple[str, .
     assert "Traceback" not in got.stderr
 
 
+ASSUMED = ("--baseline", "returned=0.3", "--baseline", "revenue=20,50", "--units-per-day", "2000")
+
+
+def test_plan_says_what_it_takes_within_a_hundred_columns(root: Path) -> None:
+    curve = root / "power.svg"
+    got = abflow("plan", "short", *ASSUMED, "--curve", str(curve), root=root, COLUMNS="100")
+    assert got.returncode == 0, got.stderr
+    for wanted in ("n alone", "returned", "primary, proportion", "guardrail, mean", "% power takes", "In whole weeks"):
+        assert wanted in got.stdout
+    table = got.stdout.split("n alone:")[0].splitlines()[1:]
+    assert all(len(line) <= 100 for line in table)
+    assert "\x1b" not in got.stdout  # no colour
+    assert curve.read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_plan_for_machines_is_json(root: Path) -> None:
+    got = abflow("plan", "short", *ASSUMED, "--json", root=root)
+    table = json.loads(got.stdout)
+    assert 0 <= sum(table["needed_by_arm"].values()) - table["needed"] <= 1  # each arm is rounded up
+    assert [row["metric"] for row in table["rows"]] == ["returned", "revenue"]
+    assert table["takes"]["days"] >= 14
+
+
+def test_plan_without_any_knowledge_says_what_to_give(root: Path) -> None:
+    got = abflow("plan", "short", root=root)
+    assert got.returncode == 0
+    assert "returned cannot be sized: no A/A phase has measured it" in got.stdout
+    refused = abflow("plan", "short", "--baseline", "returned=2", root=root)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: baseline 'returned=2'")
+
+
+def test_calibrate_lists_runs_writes_and_refuses(root: Path) -> None:
+    listed = abflow("calibrate", "--list", root=root)
+    assert listed.returncode == 0
+    line = next(line for line in listed.stdout.splitlines() if line.startswith("clean-checks"))
+    assert line.split()[1] == "2000"
+    assert "All validity checks together" in line
+    docs = root / "docs"
+    ran = abflow("calibrate", "clean-checks", "--share", "0.01", "--seed", "3", "--write", str(docs), root=root)
+    assert ran.returncode == 0, ran.stderr
+    assert "yes" in ran.stdout
+    assert (docs / "calibration.md").exists()
+    assert (docs / "calibration" / "clean-checks.svg").exists()
+    unknown = abflow("calibrate", "clean-check", root=root)
+    assert unknown.returncode == 1
+    assert "did you mean 'clean-checks'?" in unknown.stderr
+
+
+def test_calibrate_fails_when_a_rate_does_not_hold(root: Path) -> None:
+    broken = (
+        "from abflow.calibration import catalog; from abflow.calibration.study import Study, at_most; "
+        "catalog.STUDIES = (Study(name='broken', claim='Never.', runs=10, "
+        "rates=lambda runs, seed: (at_most('x', runs, runs, 0.0),)),); "
+    )
+    got = subprocess.run(
+        [sys.executable, "-c", broken + RUN, "calibrate"],
+        env=os.environ | {"ABFLOW_ROOT": str(root), "NO_COLOR": "1", "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert got.returncode == 1
+    assert "NO" in got.stdout
+    assert "not what they should be: broken" in got.stderr
+
+
 def test_stop_needs_a_reason_and_is_kept(root: Path) -> None:
     assert abflow("stop", "short", root=root).returncode == 2
     assert abflow("stop", "short", "--reason", "cancelled", root=root).returncode == 0
