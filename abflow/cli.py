@@ -215,6 +215,7 @@ def calibrate(
     share: Annotated[float, typer.Option(help="Of each study's runs; 0.1 is a tenth.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed counts the same.")] = 1,
     write: Annotated[Path | None, typer.Option(help="Write calibration.md and its pictures into this folder.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes; the rates do not depend on it.")] = 1,
 ) -> None:
     """Prove the statistics: draw worlds whose truth is known, and count how often they are read wrong."""
     from abflow.calibration.catalog import studies_named
@@ -225,7 +226,7 @@ def calibrate(
         out.print(catalogue(studies), soft_wrap=False)
         return
     found = []
-    for result in results(studies, share=share, seed=seed):
+    for result in results(studies, share=share, seed=seed, jobs=jobs):
         found.append(result)
         out.print(f"{result.study.name}: {result.study.claim}", soft_wrap=False)
         out.print(table_of(result), soft_wrap=False)

@@ -17,6 +17,8 @@ from abflow.stats.confidence_sequence import sequence_bounds
 from abflow.stats.result import Unavailable
 
 FALSE_STOPS = 0.05  # at most, over all metrics, arms and days together
+# Where nobody knows how many units come. Any number keeps the promise; it only says where the bound is sharpest.
+UNKNOWN_PLAN = 10_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def find_harm(
     """
     watched = [name for name, metric in spec.metrics.items() if metric.role is not Role.SECONDARY]
     alpha = FALSE_STOPS / (len(watched) * len(spec.treatments))
-    shares = arm_shares(spec)
+    shares, tuned_to = arm_shares(spec), planned or UNKNOWN_PLAN
     found: dict[str, Harm] = {}
     for name in watched:
         samples = samples_of(
@@ -64,7 +66,7 @@ def find_harm(
             if arm in found or arm in dropped:
                 continue
             control, treatment = samples[spec.control_name], samples[arm]
-            pair = max(round(planned * (shares[spec.control_name] + shares[arm])), 1)
+            pair = max(round(tuned_to * (shares[spec.control_name] + shares[arm])), 1)
             beyond = _beyond(spec.metrics[name], control, treatment, alpha=alpha, planned=pair)
             if beyond is not None and beyond > 0:
                 found[arm] = _told(spec, name, arm, day=day, beyond=beyond, control=control)

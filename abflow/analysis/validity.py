@@ -13,15 +13,15 @@ from abflow.analysis.wording import count, p_value, percent
 from abflow.spec.assignment import bucket_shares
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.result import Unavailable
+from abflow.stats.sample_ratio_periods import Period as PeriodCounts
+from abflow.stats.sample_ratio_periods import split_over_time as over_periods
 from abflow.stats.srm import mixture_log_e, sample_ratio
-from abflow.stats.tails import chi_square_sf
 
 # A false "invalid" costs a whole experiment: all of these checks together may raise it once in a hundred.
 SRM_FAIL, SRM_WARN = 0.001, 0.01
 E_VALUE_FAIL, E_VALUE_WARN = 1000.0, 100.0
 CONTAMINATION_WARN = 0.001
 MISASSIGNED_FAIL = 0.001
-MIN_EXPECTED_DAY = 5  # below this a day's cell is too small for the chi-square over days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,26 +139,17 @@ def split_of_day(spec: ExperimentSpec, population: Population, day: date, *, day
 
 def split_over_time(spec: ExperimentSpec, population: Population, *, days: int) -> Check:
     """Is the split right on every day? A ratio right in total can hide an assignment tied to time."""
-    name = "split over time"
-    shares = bucket_shares(spec)
-    smallest, statistic, dof, worst = 1.0, 0.0, 0, ""
-    for day in sorted({cohort.day for cohort in population.cohorts if cohort.enrolled}):
-        units = population.units(_entered_on(day))
-        counts = {variant: units.get(variant, 0) for variant in shares}
-        total = sum(counts.values())
-        result = sample_ratio(counts, shares)
-        if isinstance(result, Unavailable):
-            continue
-        if result.p_value < smallest:
-            smallest, worst = result.p_value, f"{day}: {_split(counts, shares)}"
-        if total * min(shares.values()) >= MIN_EXPECTED_DAY:
-            statistic += sum((counts[v] - total * share) ** 2 / (total * share) for v, share in shares.items())
-            dof += len(shares) - 1
-    if dof == 0 and smallest >= SRM_FAIL / days:
-        return Check(name=name, status=Status.NOT_CHECKED, sentence="The split over time: no day has enough units.")
-    together = chi_square_sf(statistic, dof) if dof else 1.0
+    name, shares = "split over time", bucket_shares(spec)
+    entered = sorted({cohort.day for cohort in population.cohorts if cohort.enrolled})
+    units = {day: population.units(_entered_on(day)) for day in entered}
+    counts = {day: {variant: units[day].get(variant, 0) for variant in shares} for day in entered}
+    found = over_periods({day: PeriodCounts(counts=counts[day], shares=shares) for day in entered})
+    if isinstance(found, Unavailable):
+        return Check(name=name, status=Status.NOT_CHECKED, sentence=f"The split over time: {found.detail}.")
+    together, smallest = found.together.p_value, found.by_period[found.worst].p_value
     numbers = {"p_value": together, "smallest_daily_p_value": smallest}
     if smallest < SRM_FAIL / days or together < SRM_FAIL:
+        worst = f"{found.worst}: {_split(counts[found.worst], shares)}"
         sentence = f"The split changes over time: on {worst} (p {p_value(smallest)}; all days p {p_value(together)})."
         return Check(name=name, status=Status.FAIL, sentence=sentence, numbers=numbers)
     status = Status.WARN if smallest < SRM_WARN / days or together < SRM_WARN else Status.PASS

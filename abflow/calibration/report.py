@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
 from rich.table import Column, Table
 
+from abflow.calibration.catalog import studies_named
 from abflow.calibration.charts import rates_plot
 from abflow.calibration.study import Rate, Study
 from abflow.errors import SpecError
@@ -27,21 +29,39 @@ class Result:
         return all(rate.holds for rate in self.rates)
 
 
-def results(studies: Iterable[Study], *, share: float, seed: int) -> Iterator[Result]:
-    """Run studies one after another.
+def results(studies: Iterable[Study], *, share: float, seed: int, jobs: int = 1) -> Iterator[Result]:
+    """Run studies, and hand out their results in the order given.
 
     Args:
-        studies: The studies.
+        studies: The studies; with several jobs they must be of the catalogue, where each job looks its own up.
         share: Of each study's runs, such as 0.1 for a tenth.
         seed: The same seed and share, the same rates.
+        jobs: Processes to run them in; the rates do not depend on it.
 
     Raises:
         SpecError: The share is none.
     """
     if not 0 < share <= 1:
         raise SpecError(f"share {share:g} of a study's runs must be above 0 and at most 1; 0.1 is a tenth")
-    for study in studies:
-        yield Result(study=study, rates=study.rates(max(round(study.runs * share), 1), seed))
+    listed = tuple(studies)
+    if jobs == 1:
+        for study in listed:
+            yield Result(study=study, rates=_rates(study, share, seed))
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        running = [pool.submit(_rates_of, study.name, share, seed) for study in listed]
+        for study, rates in zip(listed, running, strict=True):
+            yield Result(study=study, rates=rates.result())
+
+
+def _rates(study: Study, share: float, seed: int) -> tuple[Rate, ...]:
+    return study.rates(max(round(study.runs * share), 1), seed)
+
+
+def _rates_of(name: str, share: float, seed: int) -> tuple[Rate, ...]:
+    """A study by its name, because its functions cannot be sent to another process."""
+    (study,) = studies_named([name])
+    return _rates(study, share, seed)
 
 
 def catalogue(studies: Iterable[Study]) -> Table:

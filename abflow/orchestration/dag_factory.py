@@ -138,7 +138,7 @@ def _task(spec: ExperimentSpec, step: Step, root: str) -> BaseOperator:
 QUESTIONS = {
     Step.VALIDATE_SHADOW_LOG: "May real users meet the new version at all?",
     Step.AGGREGATE_DAY: "The day's exposures and outcomes become one partition of units.",
-    Step.CHECK_HEALTH: "Is the experiment healthy: sample ratio, contamination, assignment, volume?",
+    Step.CHECK_HEALTH: "Is the experiment healthy: sample ratio, contamination, assignment, volume, harm?",
     Step.AA_CHECK: "Do assignment, logging and metrics tell the truth?",
     Step.SAMPLE_SIZE_GATE: "Can this test answer its question in its time? The plan is frozen here.",
     Step.ANALYZE: "What happened?",

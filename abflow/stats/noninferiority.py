@@ -122,17 +122,17 @@ def margin_bounds(
         shift=0.0 if relative else size,
     )
     plain = _Test(control=control, treatment=treatment, weight_control=sign, weight_treatment=sign, shift=0.0)
-    bounds_and_p = _score if proportion else _welch
-    slack, effect = bounds_and_p(test, tail), bounds_and_p(plain, tail)
+    bounds_of = _score if proportion else _welch
+    slack, effect = bounds_of(test, tail), bounds_of(plain, tail)
     if isinstance(slack, Unavailable):
         return slack
     if isinstance(effect, Unavailable):
         return effect
     return MarginBounds(
-        slack=slack[0],
-        effect=effect[0],
+        slack=slack,
+        effect=effect,
         margin=size * control.mean if relative else size,
-        p_value=slack[1],
+        p_value=_p_of_score(test) if proportion else _p_of_welch(test),
         confidence=confidence,
         method="hybrid Wilson score bounds" if proportion else "Welch t bounds",
     )
@@ -153,30 +153,37 @@ class _Test:
         return self.weight_treatment * self.treatment.mean - self.weight_control * self.control.mean + self.shift
 
 
-def _welch(test: _Test, tail: float) -> tuple[Bounds, float] | Unavailable:
-    contrast = Contrast(
+def _welch(test: _Test, tail: float) -> Bounds | Unavailable:
+    contrast = _contrast(test)
+    refusal = contrast.why_no_spread()
+    if refusal is not None:
+        return refusal
+    half = t_isf(tail, contrast.dof) * contrast.se
+    return Bounds(value=contrast.value, se=contrast.se, lower=contrast.value - half, upper=contrast.value + half)
+
+
+def _p_of_welch(test: _Test) -> float:
+    contrast = _contrast(test)
+    return t_sf(contrast.value / contrast.se, contrast.dof)
+
+
+def _contrast(test: _Test) -> Contrast:
+    return Contrast(
         value=test.value,
         var_control=test.weight_control**2 * variance_of_mean(test.control),
         var_treatment=test.weight_treatment**2 * variance_of_mean(test.treatment),
         n_control=test.control.n,
         n_treatment=test.treatment.n,
     )
-    refusal = contrast.why_no_spread()
-    if refusal is not None:
-        return refusal
-    half = t_isf(tail, contrast.dof) * contrast.se
-    bounds = Bounds(value=contrast.value, se=contrast.se, lower=contrast.value - half, upper=contrast.value + half)
-    return bounds, t_sf(contrast.value / contrast.se, contrast.dof)
 
 
-def _score(test: _Test, tail: float) -> tuple[Bounds, float]:
+def _score(test: _Test, tail: float) -> Bounds:
     lower, upper = _score_bounds(test, normal_isf(tail))
     variance = sum(
         weight**2 * arm.mean * (1 - arm.mean) / arm.n
         for arm, weight in ((test.control, test.weight_control), (test.treatment, test.weight_treatment))
     )
-    bounds = Bounds(value=test.value, se=math.sqrt(max(variance, 0.0)), lower=lower, upper=upper)
-    return bounds, _p_of_score(test)
+    return Bounds(value=test.value, se=math.sqrt(max(variance, 0.0)), lower=lower, upper=upper)
 
 
 def _score_bounds(test: _Test, z: float) -> tuple[float, float]:

@@ -37,6 +37,13 @@ KEPT = Study(
 BROKEN = Study(name="broken", claim="A wrong one is not.", runs=500, rates=fixed(at_least("power", 300, 500, 0.8)))
 
 
+def test_jobs_change_nothing() -> None:
+    studies = studies_named(["sample-ratio-once", "trend-of-cohorts"])
+    alone = [result.rates for result in results(studies, share=0.01, seed=3)]
+    shared = [result.rates for result in results(studies, share=0.01, seed=3, jobs=2)]
+    assert shared == alone
+
+
 def test_names_are_unique_and_fit_a_file() -> None:
     names = [study.name for study in STUDIES]
     assert len(set(names)) == len(names)
