@@ -13,6 +13,7 @@ from abflow.calibration import (
     decision,
     decision_looks,
     fixed_horizon,
+    harm,
     multiplicity,
     quantiles,
     resampling,
@@ -37,6 +38,7 @@ STUDIES: tuple[Study, ...] = (
     *bandit.STUDIES,
     *decision.STUDIES,
     *decision_looks.STUDIES,
+    *harm.STUDIES,
 )
 
 
