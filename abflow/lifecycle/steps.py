@@ -50,12 +50,12 @@ def due(bench: Bench, day: date) -> tuple[Step, ...]:
         ExperimentStopped: It has ended before this day, or somebody gave it up.
     """
     require_running(bench)
-    require_not_ended(bench, day)
     calendar = bench.calendar
     if not calendar.first <= day <= calendar.last:
         raise LifecycleError(
             f"{bench.spec.experiment} runs from {calendar.first} to {calendar.last}; {day} is not one of its days"
         )
+    require_not_ended(bench, day)
     return steps_due(bench.spec, day)
 
 

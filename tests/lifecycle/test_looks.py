@@ -63,6 +63,8 @@ def test_a_clear_winner_ends_the_test_before_its_horizon(
     assert not readout.final
     with pytest.raises(ExperimentStopped, match=f"ended on {verdict.on}: promote"):
         due(bench, bench.calendar.last)
+    with pytest.raises(LifecycleError, match="is not one of its days"):  # and not: it ended
+        due(bench, bench.calendar.test.end)
 
 
 def test_an_early_end_runs_the_same_again(tmp_path: Path, registry_template: Path) -> None:
