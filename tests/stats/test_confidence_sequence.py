@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from abflow.errors import SpecError
 from abflow.stats.confidence_sequence import (
     SequenceBounds,
+    always_valid_p,
+    always_valid_p_one_sided,
     one_sided_multiplier,
     rho2,
     sequence_bounds,
@@ -111,3 +113,22 @@ def bounds_of(value: float, se: float) -> SequenceBounds:
     got = sequence_bounds(value, se, units=(400, 600), nonzero=300, planned=5_000, alpha=0.05)
     assert isinstance(got, SequenceBounds)
     return got
+
+
+# P-values
+
+
+@given(st.floats(-8, 8), st.integers(200, 100_000), st.sampled_from([0.01, 0.05]))
+def test_the_p_value_is_below_a_level_just_when_the_sequence_leaves_0_out(z: float, n: int, alpha: float) -> None:
+    p = always_valid_p(z, 1.0, n=n, planned=10_000, alpha=alpha)
+    assert (p < alpha) == (abs(z) > two_sided_multiplier(n, alpha=alpha, planned=10_000))
+    one_sided = always_valid_p_one_sided(z, 1.0, n=n, planned=10_000, alpha=alpha)
+    assert (one_sided < alpha) == (z > one_sided_multiplier(n, alpha=alpha, planned=10_000))
+
+
+def test_p_values_stay_probabilities_at_both_ends() -> None:
+    assert always_valid_p(0.0, 1.0, n=500, planned=1000, alpha=0.05) == 1.0
+    assert always_valid_p_one_sided(-3.0, 1.0, n=500, planned=1000, alpha=0.05) == 1.0
+    assert always_valid_p_one_sided(1e-9, 1.0, n=500, planned=1000, alpha=0.05) == 1.0
+    assert 0 <= always_valid_p(90.0, 1.0, n=500, planned=1000, alpha=0.05) < 1e-300
+    assert 0 <= always_valid_p_one_sided(90.0, 1.0, n=500, planned=1000, alpha=0.05) < 1e-300

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abflow.errors import NotEnoughData
-from abflow.stats.moments import EMPTY, NO_PAIRS, joint_moments_of, moments_of
+from abflow.stats.moments import EMPTY, NO_PAIRS, joint_moments_of, linearised, moments_of
 
 numbers = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 samples = st.lists(numbers, max_size=40)
@@ -127,3 +127,18 @@ def test_a_numerator_proportional_to_its_denominator_has_no_spread() -> None:
     got = joint_moments_of(0.3 * y, y).linearised()
     assert got.mean == pytest.approx(0.3)
     assert got.m2 == 0
+
+
+def test_equal_units_that_are_left_have_no_spread() -> None:
+    assert moments_of([0.0] * 9 + [9.0]).without(9.0).m2 == 0.0
+    assert moments_of([0.1] * 9 + [604.5]).without(604.5).m2 == 0.0
+
+
+def test_linearised_units_have_the_moments_of_the_linearised_ratio() -> None:
+    pairs = np.array([[1.0, 2.0], [0.0, 3.0], [4.0, 5.0], [0.0, 0.0]])
+    got, want = moments_of(linearised(pairs)), joint_moments_of(pairs[:, 0], pairs[:, 1]).linearised()
+    assert (got.n, got.mean, got.m2) == pytest.approx((want.n, want.mean, want.m2))
+    assert want.mean == pytest.approx(0.5)
+    for nothing in (np.zeros((0, 2)), np.zeros((3, 2))):
+        with pytest.raises(NotEnoughData, match="add up to 0"):
+            linearised(nothing)
