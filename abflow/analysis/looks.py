@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from abflow.analysis.readout import Deciding, Word
+from abflow.analysis.readout import Comparison, Deciding, Word
 from abflow.spec.assignment import bucket_shares
 from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.metrics import Role
 from abflow.stats.group_sequential import Look as Spent
 
 
@@ -109,6 +110,27 @@ def arm_look(spec: ExperimentSpec, look: Look, arm: str, units: Mapping[str, int
         final=look.final,
         number=len(look.past) + 1,
         looks=len(spec.looks),
+    )
+
+
+def left_behind(look: Look, comparisons: Sequence[Comparison]) -> PastLook:
+    """What the next look must know: how many units there were, what was spent, and what has been shown.
+
+    Args:
+        look: The look.
+        comparisons: What it has shown.
+    """
+    primary = [comparison for comparison in comparisons if comparison.role is Role.PRIMARY]
+    shown = {
+        c.arm: Crossed(word=c.word, deciding=c.deciding)
+        for c in primary
+        if c.word in (Word.BETTER, Word.WORSE) and c.deciding
+    }
+    return PastLook(
+        day=look.day,
+        units={c.arm: c.treatment.units for c in primary} | {c.control.variant: c.control.units for c in primary},
+        spent={c.arm: c.spent for c in primary if c.spent},
+        crossed=shown | (look.past[-1].crossed if look.past else {}),  # what was shown first stays
     )
 
 

@@ -25,9 +25,12 @@ def judged(
         reading: The plan.
         values: The metric's units, for a permutation test where one of them carries much of the effect.
     """
+    effect = comparison.effect
+    if isinstance(effect, Unavailable):
+        return comparison
     answer = reading.answer(control, treatment)
-    if isinstance(answer, Unavailable) or isinstance(comparison.effect, Unavailable):
-        return comparison if isinstance(comparison.effect, Unavailable) else _without_answer(comparison, answer)
+    if isinstance(answer, Unavailable):  # the effect is known, but the plan's method cannot judge it
+        return replace(comparison, effect=answer)
     crossed = reading.look.crossed
     comparison = replace(
         comparison,
@@ -40,7 +43,7 @@ def judged(
         mde_excluded=answer.mde_excluded and not crossed,
         notes=(*comparison.notes, *answer.notes),
     )
-    comparison = _with_precision(comparison, comparison.effect, reading)
+    comparison = _with_precision(comparison, effect, reading)
     metric = reading.spec.primary
     if crossed or isinstance(metric, ProportionMetric | QuantileMetric):
         return comparison
@@ -53,18 +56,10 @@ def judged(
     )
 
 
-def _without_answer(comparison: Comparison, answer: object) -> Comparison:
-    """The effect is known, but the plan's method cannot judge it: nothing is decided."""
-    if not isinstance(answer, Unavailable):
-        raise TypeError("an answer is an Answer or Unavailable")  # a bug: the caller has looked
-    return replace(comparison, effect=answer)
-
-
-def _with_precision(comparison: Comparison, effect: Estimate | Unavailable, reading: Reading) -> Comparison:
+def _with_precision(comparison: Comparison, effect: Estimate, reading: Reading) -> Comparison:
     """Only where the plan fixes the units beforehand; a method that may stop at any look has no such promise."""
     spec = reading.spec
-    planned = spec.analysis.method in ("fixed_horizon", "bayesian") and isinstance(effect, Estimate)
-    if not planned or not comparison.mde or isinstance(effect, Unavailable):
+    if spec.analysis.method not in ("fixed_horizon", "bayesian") or not comparison.mde:
         return comparison
     found = precision_of(
         mde=comparison.mde,

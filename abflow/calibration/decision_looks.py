@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from abflow.analysis.compare import compare
-from abflow.analysis.looks import Crossed, Look, PastLook
-from abflow.analysis.readout import Comparison, Word
+from abflow.analysis.looks import Look, PastLook, left_behind
 from abflow.analysis.verdict import Decision
 from abflow.calibration.decision import (
     BOUGHT,
@@ -49,22 +48,8 @@ def _first_decision(rng: np.random.Generator, spec: ExperimentSpec, units: int, 
         decision = decision_on(spec, comparisons, day=day, final=look.final)
         if decision is not Decision.NONE_YET:
             return decision
-        past = (*past, _left_behind(spec, look, comparisons))
+        past = (*past, left_behind(look, comparisons))
     raise TypeError("the cut-off decides")  # a bug: the last look is final
-
-
-def _left_behind(spec: ExperimentSpec, look: Look, comparisons: tuple[Comparison, ...]) -> PastLook:
-    """What the next look must know, as the lifecycle keeps it."""
-    primary = next(comparison for comparison in comparisons if comparison.metric == spec.primary_name)
-    shown = dict(look.past[-1].crossed) if look.past else {}
-    if primary.word in (Word.BETTER, Word.WORSE) and primary.deciding and primary.arm not in shown:
-        shown[primary.arm] = Crossed(word=primary.word, deciding=primary.deciding)
-    return PastLook(
-        day=look.day,
-        units={spec.control_name: primary.control.units, primary.arm: primary.treatment.units},
-        spent={primary.arm: primary.spent} if primary.spent else {},
-        crossed=shown,
-    )
 
 
 def _promises(primary: dict[str, Any], mde: float, **analysis: Any) -> Callable[[int, int], tuple[Rate, ...]]:

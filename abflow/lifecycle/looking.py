@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from abflow.analysis.looks import Crossed, Look, PastLook
-from abflow.analysis.readout import Comparison, Word
+from abflow.analysis.looks import Look, PastLook, left_behind
+from abflow.analysis.readout import Comparison
 from abflow.lifecycle.bench import Bench
 from abflow.spec.calendar import look_days
-from abflow.spec.metrics import Role
 
 
 def look_on(bench: Bench, day: date, *, planned: float) -> Look:
@@ -32,17 +31,8 @@ def look_on(bench: Bench, day: date, *, planned: float) -> Look:
 
 
 def keep_look(bench: Bench, day: date, look: Look, comparisons: Sequence[Comparison]) -> None:
-    """Keep what the next look must know: how many units there were, what was spent, and what has been shown."""
-    primary = [comparison for comparison in comparisons if comparison.role is Role.PRIMARY]
-    units = {c.arm: c.treatment.units for c in primary} | {c.control.variant: c.control.units for c in primary}
-    before = look.past[-1].crossed if look.past else {}
-    shown = {
-        c.arm: Crossed(word=c.word, deciding=c.deciding)
-        for c in primary
-        if c.word in (Word.BETTER, Word.WORSE) and c.deciding
-    }
-    spent = {c.arm: c.spent for c in primary if c.spent}
-    bench.store.save(_name(day), PastLook(day=look.day, units=units, spent=spent, crossed=shown | before))
+    """Keep what the next look must know."""
+    bench.store.save(_name(day), left_behind(look, comparisons))
 
 
 def _name(day: date) -> str:
