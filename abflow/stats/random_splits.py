@@ -40,7 +40,7 @@ def random_splits(
     """Deal all units to the arms anew, each unit on its own, in every draw.
 
     Units with the same features are dealt together by a multinomial draw, which has the same law; the others
-    one by one, by a random number of 16 bits, so that an arm's share is met to 1 in 65 536.
+    one by one, by a random number of 8 or 16 bits, so that an arm's share is met to 1 in 65 536.
 
     Args:
         features: Shape (groups, features): what a unit of each group adds to its arm.
@@ -85,6 +85,9 @@ def _dealt_one_by_one(
 ) -> NDArray[np.float64]:
     """Who is left of each arm's upper edge, as a matrix of zeros and ones times what the units hold."""
     edges = np.minimum(np.rint(np.cumsum(weights)[:-1] * 65_536), 65_535).astype(np.uint16)
+    bits: type[np.uint8 | np.uint16] = np.uint16
+    if not np.any(edges % 256):  # halves and quarters are met exactly by 8 bits, in half the time
+        edges, bits = edges // 256, np.uint8
     # Centred and scaled, single precision loses less than a millionth of a standard error.
     centre = columns.mean(axis=0) if len(columns) else np.zeros(columns.shape[1])
     centre[0] = 0.0
@@ -94,7 +97,7 @@ def _dealt_one_by_one(
     below = np.zeros((edges.size, draws, columns.shape[1]))
     for start in range(0, len(light), _CHUNK):
         part = light[start : start + _CHUNK]
-        numbers = _random_16_bits(draws * len(part), rng).reshape(draws, len(part))
+        numbers = _random_bits(bits, draws * len(part), rng).reshape(draws, len(part))
         for arm, edge in enumerate(edges):
             below[arm] += (numbers < edge).astype(np.float32) @ part
     below *= scale
@@ -104,7 +107,10 @@ def _dealt_one_by_one(
     return np.diff(np.concatenate((nothing, below, everything)), axis=0).transpose(1, 0, 2)
 
 
-def _random_16_bits(count: int, rng: np.random.Generator) -> NDArray[np.uint16]:
-    # Four at a time out of each 64 bits, in half the time of asking for 16.
-    words = rng.integers(2**64, size=-(-count // 4), dtype=np.uint64)
-    return words.view(np.uint16)[:count]
+def _random_bits(
+    bits: type[np.uint8 | np.uint16], count: int, rng: np.random.Generator
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    # Several at a time out of each 64 bits, in a fraction of the time of asking for few.
+    each = 8 // np.dtype(bits).itemsize
+    words = rng.integers(2**64, size=-(-count // each), dtype=np.uint64)
+    return words.view(np.uint8)[:count] if bits is np.uint8 else words.view(np.uint16)[:count]
