@@ -18,7 +18,7 @@ from abflow.analysis.over_time import over_time
 from abflow.analysis.population import Contamination
 from abflow.analysis.readout import Comparison, Readout
 from abflow.analysis.segments import by_segment
-from abflow.analysis.validity import horizon_checks, served_version
+from abflow.analysis.validity import daily_checks, horizon_checks, served_version
 from abflow.analysis.verdict import Decision, Verdict, decide
 from abflow.analysis.wording import effect, interval
 from abflow.engine.measuring import measure, unit_values
@@ -70,7 +70,12 @@ def analyze(bench: Bench, day: date) -> str:
         crossed=population.crossed,
         contamination=policy,
         checks=(
-            *horizon_checks(bench.spec, population, days=period.enroll_days),
+            # Tests that are made once are kept for the cut-off; a look before it has those that may be repeated.
+            *(
+                horizon_checks(bench.spec, population, days=period.enroll_days)
+                if look.final
+                else daily_checks(bench.spec, population)
+            ),
             served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
             *split_by_segment(bench.spec, population),
             *pre_period_difference(bench.spec, population),
