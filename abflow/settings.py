@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from abflow.errors import SettingsError
+from abflow.logs.resources import Resources
 
 
 class Settings(BaseSettings):
@@ -27,6 +28,7 @@ class Settings(BaseSettings):
     mlflow_experiment: str = Field(default="abflow", description="The MLflow experiment that holds the runs.")
     threads: int | None = Field(default=None, ge=1, description="DuckDB's threads; default: every core.")
     memory_limit: str | None = Field(default=None, description="DuckDB's memory limit, such as 4GB.")
+    spill: Path | None = Field(default=None, description="Where DuckDB puts rows that do not fit into memory.")
 
     @property
     def experiments_folder(self) -> Path:
@@ -42,6 +44,12 @@ class Settings(BaseSettings):
     def ledger_file(self) -> Path:
         """The file of the ledger."""
         return self.root / (self.ledger or Path("data/ledger.jsonl"))
+
+    @property
+    def resources(self) -> Resources:
+        """What DuckDB may take of the machine."""
+        spill = None if self.spill is None else self.root / self.spill
+        return Resources(threads=self.threads, memory_limit=self.memory_limit, spill_folder=spill)
 
     def experiment_file(self, name: str) -> Path:
         """The file that describes an experiment."""

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from abflow.errors import SettingsError
+from abflow.logs.resources import Resources
 from abflow.settings import Settings, load_settings
 
 
@@ -36,6 +37,7 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         "MLFLOW_EXPERIMENT": "growth",
         "THREADS": "3",
         "MEMORY_LIMIT": "4GB",
+        "SPILL": "scratch",
     }
     assert {name.lower() for name in given} == set(Settings.model_fields)
     for name, value in given.items():
@@ -45,7 +47,9 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert settings.store_folder == Path("/var/abflow/store")
     assert settings.ledger_file == tmp_path / "project" / "chain.jsonl"
     assert settings.mlflow_tracking_uri == "http://mlflow:5000"
-    assert (settings.mlflow_experiment, settings.threads, settings.memory_limit) == ("growth", 3, "4GB")
+    assert settings.mlflow_experiment == "growth"
+    spill = tmp_path / "project" / "scratch"
+    assert settings.resources == Resources(threads=3, memory_limit="4GB", spill_folder=spill)
 
 
 def test_mlflow_is_also_found_by_its_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from abflow.engine.measures import measure_of, measures_of, parts_of
 from abflow.engine.population import Partition, enrol, midnight, population_of, read
 from abflow.engine.unit_day import statement
 from abflow.logs.reading import connection
+from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import EXPOSURES, MeanMetric, RatioMetric
@@ -31,7 +32,7 @@ def measure(
     partitions: list[Partition],
     *,
     end: date | None = None,
-    memory_limit: str | None = None,
+    resources: Resources = WHOLE_MACHINE,
 ) -> Population:
     """Who entered the phase, and the moments of every metric over units that are mature by then.
 
@@ -43,9 +44,9 @@ def measure(
         period: The phase.
         partitions: One per day, of the phase's days so far.
         end: The first day that does not count any more; by default the day after the phase.
-        memory_limit: DuckDB's.
+        resources: What DuckDB may take.
     """
-    with _counted(spec, period, partitions, end=end, memory_limit=memory_limit) as (db, caps):
+    with _counted(spec, period, partitions, end=end, resources=resources) as (db, caps):
         seen = {row[0] for row in db.execute("select distinct event_type from events").fetchall()}
         return population_of(
             db,
@@ -64,14 +65,14 @@ def unit_values(
     contamination: Contamination,
     *,
     end: date | None = None,
-    memory_limit: str | None = None,
+    resources: Resources = WHOLE_MACHINE,
 ) -> dict[str, NDArray[np.float64]]:
     """What every mature unit did, by variant, in the order of the units' ids.
 
     Returns:
         Shape (units,); of a ratio (units, 2), numerator and denominator.
     """
-    with _counted(spec, period, partitions, end=end, memory_limit=memory_limit) as (db, _):
+    with _counted(spec, period, partitions, end=end, resources=resources) as (db, _):
         parameters = {"metric": metric, "contamination": contamination}
         columns = db.execute(statement("unit_values"), parameters).fetchnumpy()
     numbers = [columns["x"]]
@@ -90,11 +91,11 @@ def _counted(
     partitions: list[Partition],
     *,
     end: date | None,
-    memory_limit: str | None,
+    resources: Resources,
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, float]]]:
     """A connection with what every unit did, capped, under both ways of treating units seen in two variants."""
     end = min(end or period.end, period.end)
-    with connection(threads=1, memory_limit=memory_limit) as db:
+    with connection(replace(resources, threads=1)) as db:
         enrol(db, period, partitions, end=end)
         read(db, "events", [partition.events for partition in partitions])
         _register_metrics(db, spec)

@@ -11,6 +11,7 @@ from abflow.analysis.population import Cohort, Measured, Population, Slice
 from abflow.engine.unit_day import statement
 from abflow.errors import DataError
 from abflow.logs.reading import connection, identifier, literal
+from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.assignment import bucket_sql, variant_edges
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
@@ -28,7 +29,7 @@ class Partition:
 
 
 def cohorts(
-    spec: ExperimentSpec, period: Period, partitions: list[Partition], *, threads: int | None = None
+    spec: ExperimentSpec, period: Period, partitions: list[Partition], *, resources: Resources = WHOLE_MACHINE
 ) -> Population:
     """Who entered the phase so far, without looking at what anybody did.
 
@@ -36,9 +37,9 @@ def cohorts(
         spec: The experiment.
         period: The phase; its first day to the last day of `partitions` is read.
         partitions: One per day, of the phase's days so far.
-        threads: DuckDB's threads.
+        resources: What DuckDB may take.
     """
-    with connection(threads=threads) as db:
+    with connection(resources) as db:
         enrol(db, period, partitions, end=period.end)
         return population_of(db, spec, ())
 

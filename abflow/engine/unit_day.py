@@ -14,6 +14,7 @@ from abflow.engine.measures import NOTHING, measures_of, parts_of, reads_exposur
 from abflow.errors import ContractBroken
 from abflow.logs.layout import DayLog
 from abflow.logs.reading import as_text, connection, identifier, literal, open_day, reading, require_columns, utc
+from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import EXPOSURES
 
@@ -72,8 +73,7 @@ def build_unit_day(
     outcomes: DayLog,
     folder: Path,
     *,
-    threads: int | None = None,
-    memory_limit: str | None = None,
+    resources: Resources = WHOLE_MACHINE,
 ) -> UnitDay:
     """Write the units and events of one day into `folder`, a pure function of that day's logs.
 
@@ -83,7 +83,7 @@ def build_unit_day(
     """
     inputs = inputs_of(spec, exposures, outcomes)
     units_file, events_file = f"units-{inputs[:16]}.parquet", f"events-{inputs[:16]}.parquet"
-    with connection(threads=threads, memory_limit=memory_limit) as db:
+    with connection(resources) as db:
         exposure_rows, others = _open_exposures(db, spec, exposures)
         with reading(exposures):
             _make(db, "exposures_once", experiment=spec.experiment)

@@ -92,8 +92,7 @@ class Bench:
                 exposures,
                 outcomes,
                 folder,
-                threads=self.settings.threads,
-                memory_limit=self.settings.memory_limit,
+                resources=self.settings.resources,
             )
             period = self.calendar.period_of(day)
             if made.exposures == 0 and period and day < period.enroll_end:

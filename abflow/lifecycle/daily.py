@@ -68,7 +68,7 @@ def check_health(bench: Bench, day: date) -> str:
     if period is None or period.phase is Phase.SHADOW:
         raise LifecycleError(f"{day} is neither an A/A nor a test day of {bench.spec.experiment}")
     manifests, partitions = bench.partitions(period, day)
-    population = cohorts(bench.spec, period, partitions, threads=bench.settings.threads)
+    population = cohorts(bench.spec, period, partitions, resources=bench.settings.resources)
     checks = (
         *daily_checks(bench.spec, population, day=day, days=period.enroll_days),
         served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
@@ -127,7 +127,7 @@ def _harms(bench: Bench, period: Period, day: date, partitions: list[Partition])
     if frozen is None or period.phase is not Phase.TEST or day == period.last or bench.spec.allocation == "thompson":
         return None
     end = date.fromordinal(day.toordinal() + 1)
-    population = measure(bench.spec, period, partitions, end=end, memory_limit=bench.settings.memory_limit)
+    population = measure(bench.spec, period, partitions, end=end, resources=bench.settings.resources)
     return find_harm(
         bench.spec,
         population,

@@ -55,7 +55,7 @@ def analyze(bench: Bench, day: date) -> str:
         bench.unit_day(each)
     manifests, partitions = bench.partitions(period, day)
     end = date.fromordinal(day.toordinal() + 1)
-    population = measure(bench.spec, period, partitions, end=end, memory_limit=bench.settings.memory_limit)
+    population = measure(bench.spec, period, partitions, end=end, resources=bench.settings.resources)
     policy = bench.spec.analysis.contamination
     look = look_on(bench, day, planned=frozen.expected_units)
     values = _units_of(bench, period, partitions, end)
@@ -103,7 +103,7 @@ def _units_of(bench: Bench, period: Period, partitions: list[Partition], end: da
 
     def fetch(metric: str, contamination: Contamination) -> dict[str, NDArray[np.float64]]:
         found = unit_values(
-            bench.spec, period, partitions, metric, contamination, end=end, memory_limit=bench.settings.memory_limit
+            bench.spec, period, partitions, metric, contamination, end=end, resources=bench.settings.resources
         )
         controls = np.concatenate([found.pop(control) for control in bench.spec.controls])
         arms = {bench.spec.control_name: controls} | found

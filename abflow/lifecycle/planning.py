@@ -123,7 +123,7 @@ def _aa_population(bench: Bench) -> Population | None:
         _, partitions = bench.partitions(period, period.last)
     except EvidenceMissing:
         return None
-    return measure(bench.spec, period, partitions, memory_limit=bench.settings.memory_limit)
+    return measure(bench.spec, period, partitions, resources=bench.settings.resources)
 
 
 def write_curves(plan: Plan, file: Path) -> None:

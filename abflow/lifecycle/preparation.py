@@ -41,7 +41,7 @@ def aa_check(bench: Bench, day: date) -> str:
     for each in days:  # a day whose logs were restated since is built again before it is judged
         bench.unit_day(each)
     manifests, partitions = bench.partitions(period, day)
-    population = measure(bench.spec, period, partitions, memory_limit=bench.settings.memory_limit)
+    population = measure(bench.spec, period, partitions, resources=bench.settings.resources)
     checks = (
         *horizon_checks(bench.spec, population, days=period.enroll_days),
         served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
@@ -67,7 +67,7 @@ def _units_of(bench: Bench, period: Period, partitions: list[Partition]) -> Metr
             partitions,
             metric,
             bench.spec.analysis.contamination,
-            memory_limit=bench.settings.memory_limit,
+            resources=bench.settings.resources,
         )
         return np.concatenate(list(by_variant.values()))
 

@@ -13,21 +13,24 @@ import sqlglot.expressions as sql
 
 from abflow.errors import ContractBroken, DataError
 from abflow.logs.layout import DayLog, LogFormat
+from abflow.logs.resources import WHOLE_MACHINE, Resources
 
 if TYPE_CHECKING:
     import duckdb
 
 
 @contextmanager
-def connection(*, threads: int | None = None, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def connection(resources: Resources = WHOLE_MACHINE) -> Iterator[duckdb.DuckDBPyConnection]:
     """A private in-memory DuckDB that reads times as UTC and fetches nothing from outside."""
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
-    if threads:
-        config["threads"] = threads
-    if memory_limit:
-        config["memory_limit"] = memory_limit
+    if resources.threads:
+        config["threads"] = resources.threads
+    if resources.memory_limit:
+        config["memory_limit"] = resources.memory_limit
+    if resources.spill_folder:
+        config["temp_directory"] = str(resources.spill_folder)
     opened = duckdb.connect(":memory:", config=config)
     try:
         opened.execute("set timezone = 'UTC'")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from abflow.logs.layout import DayLog
 from abflow.logs.reading import connection, open_day, reading
+from abflow.logs.resources import Resources
 from abflow.validation.contract import Column, Kind, LogContract
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def loaded(contract: LogContract, days: Iterable[DayLog], *, threads: int | None
     After reading, the database works on one thread: sums of fractions and the first rows of an answer would
     otherwise depend on which thread was ready first, and the same log must give the same bytes.
     """
-    with connection(threads=threads) as opened:
+    with connection(Resources(threads=threads)) as opened:
         missing: set[str] = set()
         for number, day in enumerate(days):
             missing |= _load(opened, contract, day, first=number == 0)

@@ -16,6 +16,7 @@ from abflow.engine.measuring import measure
 from abflow.engine.population import Partition
 from abflow.engine.unit_day import UnitDay, build_unit_day
 from abflow.logs.layout import day_log
+from abflow.logs.resources import Resources
 from abflow.spec.calendar import calendar_of
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.loading import parse_experiment
@@ -189,7 +190,11 @@ def build_day(spec: ExperimentSpec, folder: Path, exposures: Path, outcomes: Pat
     place = folder / "unit_day" / str(day)
     place.mkdir(parents=True)
     return build_unit_day(
-        spec, day_log("exposures", exposures, day), day_log("outcomes", outcomes, day), place, threads=1
+        spec,
+        day_log("exposures", exposures, day),
+        day_log("outcomes", outcomes, day),
+        place,
+        resources=Resources(threads=1),
     )
 
 

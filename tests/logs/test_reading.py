@@ -13,6 +13,7 @@ import pytest
 from abflow.errors import ContractBroken, DataError
 from abflow.logs.layout import DayLog, day_log
 from abflow.logs.reading import as_text, connection, open_day, reading, require_columns, utc
+from abflow.logs.resources import Resources
 
 DAY = date(2026, 10, 1)
 ROWS: list[dict[str, Any]] = [
@@ -23,7 +24,7 @@ ROWS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def db() -> Iterator[duckdb.DuckDBPyConnection]:
-    with connection(threads=1) as opened:
+    with connection(Resources(threads=1)) as opened:
         yield opened
 
 
