@@ -1,80 +1,144 @@
-"""A log is a folder of days: `date=YYYY-MM-DD/` with Parquet, JSONL or CSV files in it."""
+"""A day of a log is the files that hold it, wherever they lie and whatever their columns are called."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
+from io import BufferedIOBase
 from pathlib import Path
 
 from abflow.errors import DataError
+from abflow.logs.files import Disk, storage_of
+from abflow.logs.formats import SUFFIXES, LogFormat, format_of
+from abflow.logs.places import Place, find
+
+__all__ = ["DayLog", "LogFile", "LogFormat", "day_log", "log_of_files"]
 
 
-class LogFormat(StrEnum):
-    """The formats a log may have."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFile:
+    """One file of a log.
 
-    PARQUET = "parquet"
-    JSONL = "jsonl"
-    CSV = "csv"
+    Attributes:
+        path: Its path on this machine, or its URL in an object store.
+        name: Its path below the log's folder.
+        size: Bytes, when the day was looked up.
+    """
 
+    path: str
+    name: str
+    size: int
 
-SUFFIXES = {
-    ".parquet": LogFormat.PARQUET,
-    ".jsonl": LogFormat.JSONL,
-    ".ndjson": LogFormat.JSONL,
-    ".jsonl.gz": LogFormat.JSONL,
-    ".ndjson.gz": LogFormat.JSONL,
-    ".csv": LogFormat.CSV,
-    ".csv.gz": LogFormat.CSV,
-}
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is compressed with gzip."""
+        return self.name.endswith(".gz")
+
+    def open(self) -> BufferedIOBase:
+        """Its bytes, as they are stored.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        return storage_of(self.path).open(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayLog:
-    """The files that hold one day of one log."""
+    """The files that hold one day of one log, and how to read them.
+
+    Attributes:
+        columns: By our name of a column, its name in the log; other columns have the same name in both.
+        by_timestamp: The files hold other days too; a row's day is that of its timestamp.
+    """
 
     log: str
     day: date
     format: LogFormat
-    files: tuple[Path, ...]
+    files: tuple[LogFile, ...]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    by_timestamp: bool = False
 
     @property
-    def folder(self) -> Path:
-        """The day's folder."""
-        return self.files[0].parent
+    def folder(self) -> str:
+        """The folder that holds all the files."""
+        first, *rest = (file.path.split("/")[:-1] for file in self.files)
+        return "/".join(
+            part for depth, part in enumerate(first) if all(r[: depth + 1] == first[: depth + 1] for r in rest)
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
 
     def content_hash(self) -> str:
-        """Hash of the files' names and contents; a restated day has another one."""
-        digest = hashlib.sha256()
-        for file in self.files:
-            digest.update(file.name.encode() + b"\0")
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest()
+        """Hash of what the day says: the files' names and bytes, or those rows of them that are of this day.
+
+        A restated day has another one. Where the columns have other names in the log, these are part of it.
+
+        Raises:
+            LogMissing: The day is told by timestamps, and no row is of it.
+            DataError: A file cannot be read.
+        """
+        from abflow.logs.content import content_hash
+
+        return content_hash(self)
+
+    def stamp(self) -> str:
+        """A short text that changes whenever a file changed; much cheaper than the hash of its content.
+
+        Raises:
+            DataError: A file is gone, or its storage does not tell when a file changes.
+        """
+        from abflow.logs.content import stamp
+
+        return stamp(self)
 
 
-def day_log(log: str, folder: Path, day: date) -> DayLog:
+def day_log(
+    log: str,
+    location: Path | str,
+    day: date,
+    *,
+    root: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    by_timestamp: bool = False,
+) -> DayLog:
     """Find the files of one day of a log.
 
     Args:
         log: The log's name in the experiment file: shadow, exposures or outcomes.
-        folder: The log's folder.
+        location: Where the log is: a path that is meant as it stands, or a text as the experiment file has it, which
+            may be a URL, a glob or a template.
         day: The UTC day.
+        root: Where relative paths start.
+        columns: By our name of a column, its name in the log.
+        by_timestamp: Whether a row's day is that of its timestamp although the paths name days.
 
     Raises:
-        DataError: The day has no folder or no files, or its files are not of one known format.
+        LogMissing: No file is there for that day.
+        DataError: The log is not there at all, cannot be listed, does not say clearly which day a file holds, or holds
+            files that are not of one known format.
     """
-    place = folder / f"date={day}"
-    if not folder.is_dir():
-        raise DataError(f"log {log!r}: there is no folder {folder}; set logs.{log} to where the log is")
-    if not place.is_dir():
-        raise DataError(f"log {log!r} has no day {day}: there is no folder {place}; run again once it is there")
-    files = sorted(f for f in place.iterdir() if f.is_file() and not f.name.startswith((".", "_")))
-    if not files:
-        raise DataError(f"log {log!r} has an empty day: no files in {place}; run again once they are there")
-    return log_of_files(log, day, files)
+    place = Place.of(location, day, root)
+    found = find(log, place, day, by_timestamp=by_timestamp)
+    files = [
+        LogFile(path=entry.path, name=entry.path[len(place.folder) :].lstrip("/") or entry.name, size=entry.size)
+        for entry in found.files
+    ]
+    return DayLog(
+        log=log,
+        day=day,
+        format=_one_format(files),
+        files=tuple(files),
+        columns=columns or {},
+        by_timestamp=found.by_timestamp,
+    )
 
 
 def log_of_files(log: str, day: date, files: Sequence[Path]) -> DayLog:
@@ -83,15 +147,22 @@ def log_of_files(log: str, day: date, files: Sequence[Path]) -> DayLog:
     Raises:
         DataError: A file is of an unknown format, or they are not all of one.
     """
-    formats = {file: _format_of(file) for file in files}
-    unknown = [file.name for file, format_ in formats.items() if format_ is None]
+    entries = {file: Disk().look(str(file)) for file in files}
+    given = [
+        LogFile(path=str(file), name=file.name, size=entry.size if entry else 0) for file, entry in entries.items()
+    ]
+    return DayLog(log=log, day=day, format=_one_format(given), files=tuple(given))
+
+
+def _one_format(files: Sequence[LogFile]) -> LogFormat:
+    unknown = next((file for file in files if format_of(file.name) is None), None)
     if unknown:
-        raise DataError(f"{files[0].parent}: {unknown[0]} is not a log file; known are {', '.join(SUFFIXES)}")
-    found = {format_ for format_ in formats.values() if format_}
-    if len(found) > 1:
-        raise DataError(f"{files[0].parent}: holds {' and '.join(sorted(found))} files; a day must have one format")
-    return DayLog(log=log, day=day, format=found.pop(), files=tuple(files))
-
-
-def _format_of(file: Path) -> LogFormat | None:
-    return next((format_ for suffix, format_ in SUFFIXES.items() if file.name.endswith(suffix)), None)
+        raise DataError(f"{unknown} is not a log file; known are {', '.join(SUFFIXES)}. Move it away, or rename it")
+    examples = {format_: file for file in reversed(files) if (format_ := format_of(file.name))}
+    if len(examples) > 1:
+        found = sorted(examples)
+        raise DataError(
+            f"one day holds {' and '.join(found)} files, such as {' and '.join(str(examples[f]) for f in found)}; "
+            "a day must have one format"
+        )
+    return next(iter(examples))

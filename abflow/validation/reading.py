@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from abflow.logs.cost import count_read
+from abflow.logs.expressions import as_text, identifier, utc_of_text
 from abflow.logs.layout import DayLog
-from abflow.logs.reading import connection, open_day, reading
-from abflow.logs.resources import Resources
+from abflow.logs.reading import open_day, reading
+from abflow.logs.resources import Resources, connection
 from abflow.validation.contract import Column, Kind, LogContract
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def loaded(contract: LogContract, days: Iterable[DayLog], *, threads: int | None
                 break  # a day without a column cannot be put under another that has it
         opened.execute("set threads = 1")
         counted = opened.execute("select count(*) from log").fetchall()
+        count_read(rows=counted[0][0])
         yield LoadedLog(connection=opened, missing=frozenset(missing), rows=counted[0][0])
 
 
@@ -62,16 +65,13 @@ def _load(opened: duckdb.DuckDBPyConnection, contract: LogContract, day: DayLog,
 
 def _column_sql(column: Column, types: dict[str, str]) -> str:
     """The column as text, empty text being no value (CSV cannot tell them apart), and its typed value."""
-    given = f'"{column.name}"'
     match types.get(column.name):
         case None:
             text = "null::varchar"
-        case "JSON":
-            text = f"nullif({given} ->> '$', '')"
         case type_ if type_.endswith("]") or type_.startswith("STRUCT"):
-            text = f"to_json({given})::varchar"
-        case _:
-            text = f"nullif({given}::varchar, '')"
+            text = f"to_json({identifier(column.name)})::varchar"
+        case type_:
+            text = f"nullif({as_text(column.name, type_)}, '')"
     match column.kind:
         case Kind.TEXT:
             return f"{text} as {column.name}"
@@ -79,7 +79,7 @@ def _column_sql(column: Column, types: dict[str, str]) -> str:
             number = f"try_cast({text} as double)"
             value = f"case when isfinite({number}) then {number} end"
         case Kind.TIMESTAMP:
-            value = f"try_cast({text} as timestamptz)::timestamp"
+            value = utc_of_text(text)
         case Kind.YES_NO:
             value = f"try_cast({text} as boolean)"
     return f"{text} as {column.name}, {value} as {column.value}"

@@ -109,13 +109,6 @@ def test_typed_times_become_utc(
     assert db.execute(f"select {utc('timestamp', columns['timestamp'], log)} from day").fetchall() == [(read,)]
 
 
-def test_a_number_is_not_a_time(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
-    log = typed_log(db, tmp_path, "1790812800")
-    columns = open_day(db, log, view="day")
-    with pytest.raises(ContractBroken, match=r"timestamp has type INTEGER.*ISO 8601 text, in UTC"):
-        utc("timestamp", columns["timestamp"], log)
-
-
 def typed_log(db: duckdb.DuckDBPyConnection, tmp_path: Path, value: str) -> DayLog:
     place = tmp_path / f"date={DAY}"
     place.mkdir()
@@ -133,42 +126,76 @@ def test_files_of_a_day_may_differ_in_their_columns(db: duckdb.DuckDBPyConnectio
 def test_a_truncated_parquet_file_is_named(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     logged(tmp_path, "a.parquet")
     log = logged(tmp_path, "b.parquet")
-    content = log.files[1].read_bytes()
-    log.files[1].write_bytes(content[: len(content) // 2])
+    cut(log, 1)
     with pytest.raises(DataError, match=r"'outcomes', day 2026-10-01: cannot be read\. .*b\.parquet.*whole"):
         open_day(db, log, view="day")
 
 
 def test_a_file_that_is_not_what_its_name_says_is_named(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     log = logged(tmp_path, "a.parquet")
-    log.files[0].write_text("timestamp,user_id\n")
+    Path(log.files[0].path).write_text("timestamp,user_id\n")
     with pytest.raises(DataError, match=r"cannot be read\. .*a\.parquet"):
         open_day(db, log, view="day")
+
+
+def test_a_page_of_parquet_that_is_damaged_is_named(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    rows = [{"timestamp": "2026-10-01", "user_id": f"user {n * n}", "value": n} for n in range(5000)]
+    log = logged(tmp_path, "a.parquet", rows)
+    file = Path(log.files[0].path)
+    content = bytearray(file.read_bytes())
+    content[2000:6000] = bytes(4000)
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"'outcomes', day 2026-10-01: cannot be read\. \S*a\.parquet: "):
+        count_users(db, log)
+
+
+def test_a_lack_of_room_is_not_blamed_on_the_files(tmp_path: Path) -> None:
+    log = logged(tmp_path, "a.parquet")
+    no_room = Resources(threads=1, memory_limit="10MB", spill_folder=tmp_path / "missing" / "folder")
+    with (
+        connection(no_room) as db,
+        pytest.raises(DataError, match=r"Each file of \S* can be read by itself; give DuckDB more room"),
+        reading(log),
+    ):
+        db.execute("create table big as select repeat('x', 1000) || range as x from range(1000000)")
+
+
+def test_a_mistake_of_ours_is_not_blamed_on_the_files(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    log = logged(tmp_path, "a.parquet")
+    with pytest.raises(duckdb.BinderException), reading(log):
+        db.execute("select no_such_column from (select 1 as a)")
 
 
 @pytest.mark.parametrize("broken", ['{"timestamp": "2026-10-01", "user_id": ', "not json", '{"a": 1}}'])
 def test_a_bad_line_of_jsonl_is_named(broken: str, db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     logged(tmp_path, "a.jsonl")
     log = logged(tmp_path, "b.jsonl", ROWS * 2)
-    lines = log.files[1].read_text().splitlines()
-    log.files[1].write_text("\n".join([*lines[:2], broken, *lines[2:]]) + "\n")
+    file = Path(log.files[1].path)
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:2], broken, *lines[2:]]) + "\n")
     with pytest.raises(DataError, match=r"b\.jsonl, line 3: not a JSON object"):
         count_users(db, log)
 
 
 def test_a_compressed_file_that_was_cut_is_named(db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     log = logged(tmp_path, "a.jsonl.gz", ROWS * 500)
-    content = log.files[0].read_bytes()
-    log.files[0].write_bytes(content[: len(content) // 2])
+    cut(log, 0)
     with pytest.raises(DataError, match=r"a\.jsonl\.gz"):
         count_users(db, log)
+
+
+def cut(log: DayLog, place: int) -> None:
+    """Leave only the first half of a file."""
+    file = Path(log.files[place].path)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
 
 
 def count_users(db: duckdb.DuckDBPyConnection, log: DayLog) -> int:
     """Read the whole day, as the steps do: a file may also break off after its columns are known."""
     with reading(log):
         open_day(db, log, view="day", as_json=True)
-        (count,) = db.execute("select count(user_id) from day").fetchall()[0]
+        (count,) = db.execute("select count(hash(user_id)) from day").fetchall()[0]
     return int(count)
 
 
