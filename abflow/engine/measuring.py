@@ -2,192 +2,244 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import reduce
+from itertools import chain
+from operator import add
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from abflow.analysis.population import ENTRY_DAY, Contamination, Measured, Population, Slice
-from abflow.engine.measures import measure_of, measures_of, parts_of
-from abflow.engine.population import Partition, enrol, midnight, population_of, read
-from abflow.engine.unit_day import statement
+from abflow.analysis.population import ENTRY_DAY, POLICIES, Contamination, Measured, Population, Slice
+from abflow.engine.attribution import attribution
+from abflow.engine.grouped_moments import Group, grouped_moments
+from abflow.engine.history import PastDay, with_history
+from abflow.engine.measures import measures_of
+from abflow.engine.observed import Observed, observe, open_units
+from abflow.engine.overlap import overlaps
+from abflow.engine.population import cohorts_of, misassigned
+from abflow.engine.propensities import reads_propensities
+from abflow.engine.quantile_passes import pass_over_rows
+from abflow.engine.quantiles import measured_quantiles
+from abflow.engine.rows_once import show_rows_once
+from abflow.engine.segments import segment_units, segments_of
+from abflow.engine.since_exposure import daily_effects
+from abflow.engine.statements import filled, make
+from abflow.engine.unit_day import Partition
+from abflow.engine.unit_state import KnownState
 from abflow.logs.reading import connection
 from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import EXPOSURES, MeanMetric, RatioMetric
-from abflow.stats.moments import EMPTY, JointMoments, Moments
+from abflow.spec.metrics import QuantileMetric
+from abflow.stats.moments import EMPTY, NO_PAIRS, JointMoments, Moments
 
 if TYPE_CHECKING:
     import duckdb
 
 
-def measure(
-    spec: ExperimentSpec,
-    period: Period,
-    partitions: list[Partition],
-    *,
-    end: date | None = None,
-    resources: Resources = WHOLE_MACHINE,
-) -> Population:
-    """Who entered the phase, and the moments of every metric over units that are mature by then.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What is known of a phase at the end of a day.
 
-    One thread, because sums of floating-point numbers depend on their order and the same inputs must give
-    the same bytes.
-
-    Args:
-        spec: The experiment.
-        period: The phase.
-        partitions: One per day, of the phase's days so far.
-        end: The first day that does not count any more; by default the day after the phase.
-        resources: What DuckDB may take.
+    Attributes:
+        state: Everything known of every unit.
+        partitions: The days of the phase so far.
+        before: Days before the phase, as far as the logs have them, for what units did before they were exposed; empty
+            where nobody asks for that.
     """
-    with _counted(spec, period, partitions, end=end, resources=resources) as (db, caps):
-        seen = {row[0] for row in db.execute("select distinct event_type from events").fetchall()}
-        return population_of(
-            db,
-            spec,
-            tuple(_measured(row, caps) for row in _rows(db, "moments")),
-            events_seen=frozenset(seen - {EXPOSURES}),
-            slices=tuple(map(_entry_day, _rows(db, "entry_days"))),
+
+    period: Period
+    state: KnownState
+    partitions: tuple[Partition, ...]
+    before: tuple[PastDay, ...] = ()
+
+    @property
+    def inputs(self) -> str:
+        """Hash of what everything was made from."""
+        made_from = [partition.made.inputs for partition in self.partitions] + [day.inputs for day in self.before]
+        return hashlib.sha256("".join(made_from).encode()).hexdigest()
+
+    @property
+    def end(self) -> date:
+        """The first day that does not count any more."""
+        return min(self.state.made.day + timedelta(days=1), self.period.end)
+
+
+def measure(spec: ExperimentSpec, recorded: Recorded, *, resources: Resources = WHOLE_MACHINE) -> Population:
+    """Who entered the phase, and the moments of every metric over units that are mature by then."""
+    with _observed(spec, recorded, resources) as (db, metrics):
+        return _population(db, spec, recorded, metrics)
+
+
+def measure_in_depth(spec: ExperimentSpec, recorded: Recorded, *, resources: Resources = WHOLE_MACHINE) -> Population:
+    """The same, with what only a look shows: by segment, by day since exposure, other experiments, and every row."""
+    state, days, end = recorded.state.made, recorded.partitions, recorded.end
+    with _observed(spec, recorded, resources) as (db, metrics):
+        population = _population(db, spec, recorded, metrics)
+        segments = segments_of(db, spec, state.context)
+        by_segment = (slices_of(grouped_moments(db, metrics, level=each.level), each.name) for each in segments)
+        outcomes = [measure for measure in measures_of(spec) if not measure.of_exposures]
+        if outcomes:
+            show_rows_once(db, days, outcomes)
+        return replace(
+            population,
+            slices=(*population.slices, *chain.from_iterable(by_segment)),
+            segments=segment_units(db, segments, weighed=reads_propensities(spec, state)),
+            overlaps=overlaps(db, days, end=end),
+            daily=daily_effects(db, spec, recorded.period, days, end=end) if outcomes else (),
+            attribution=attribution(db, spec, days, end=end) if outcomes else (),
         )
+
+
+def _population(
+    db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, recorded: Recorded, metrics: Sequence[Observed]
+) -> Population:
+    days = grouped_moments(db, metrics, level="cast(entry_day as varchar)")
+    measured = [m for each in metrics for policy in POLICIES for m in _measured(db, each, days, policy)]
+    if recorded.before:
+        past, phase = recorded.before, recorded.partitions
+        measured = with_history(db, spec, metrics, measured, period=recorded.period, before=past, partitions=phase)
+    return Population(
+        cohorts=cohorts_of(db, spec, recorded.state.made),
+        measured=(*measured, *measured_quantiles(db, spec, recorded.partitions, end=recorded.end)),
+        events_seen=recorded.state.made.events_seen,
+        misassigned=misassigned(db, spec),
+        slices=slices_of(days, ENTRY_DAY),
+    )
 
 
 def unit_values(
     spec: ExperimentSpec,
-    period: Period,
-    partitions: list[Partition],
+    recorded: Recorded,
     metric: str,
     contamination: Contamination,
     *,
-    end: date | None = None,
     resources: Resources = WHOLE_MACHINE,
 ) -> dict[str, NDArray[np.float64]]:
     """What every mature unit did, by variant, in the order of the units' ids.
 
     Returns:
-        Shape (units,); of a ratio (units, 2), numerator and denominator.
+        Shape (units,); of a ratio (units, 2), numerator and denominator; of a quantile the same, rows at or below the
+        quantile of all arms together, and rows, of units that have any.
     """
-    with _counted(spec, period, partitions, end=end, resources=resources) as (db, _):
-        parameters = {"metric": metric, "contamination": contamination}
-        columns = db.execute(statement("unit_values"), parameters).fetchnumpy()
-    numbers = [columns["x"]]
-    if isinstance(spec.metrics[metric], RatioMetric):
-        numbers.append(columns["y"])
-    rows = np.column_stack([np.ma.getdata(number).astype(np.float64) for number in numbers])
-    rows = rows[:, 0] if rows.shape[1] == 1 else rows
+    asked = spec.metrics[metric]
+    with _observed(spec, recorded, resources) as (db, metrics):
+        if isinstance(asked, QuantileMetric):
+            passes = pass_over_rows(db, spec, {metric: asked}, recorded.partitions, end=recorded.end)
+            names = [passes.cuts[metric, contamination].pooled, "y"]
+            query = filled("quantile_values", numbers=", ".join(names))
+        else:
+            own = next(each for each in metrics if each.metric == metric)
+            names = [own.x, *([own.y] if own.is_ratio else [])]
+            query = filled("unit_values", numbers=", ".join(names), mature=own.mature)
+        columns = db.execute(query, {"keep_crossed": contamination == "keep_first"}).fetchnumpy()
+    values = np.column_stack([np.ma.getdata(columns[name]).astype(np.float64) for name in names])
+    values = values if len(names) > 1 else values[:, 0]
     variants = np.asarray(columns["variant"])
-    return {variant: rows[variants == variant] for variant in spec.variants}
+    return {variant: values[variants == variant] for variant in spec.variants}
 
 
 @contextmanager
-def _counted(
-    spec: ExperimentSpec,
-    period: Period,
-    partitions: list[Partition],
-    *,
-    end: date | None,
-    resources: Resources,
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, float]]]:
-    """A connection with what every unit did, capped, under both ways of treating units seen in two variants."""
-    end = min(end or period.end, period.end)
-    with connection(replace(resources, threads=1)) as db:
-        enrol(db, period, partitions, end=end)
-        read(db, "events", [partition.events for partition in partitions])
-        _register_metrics(db, spec)
-        cut_off = {"cut_off": midnight(end)}
-        db.execute(f"create temp table unit_metrics as {statement('unit_metrics')}", cut_off)
-        caps = _caps(db, spec)
-        db.execute(f"create temp view counted as {statement('counted')}")
-        yield db, caps
+def _observed(
+    spec: ExperimentSpec, recorded: Recorded, resources: Resources
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, tuple[Observed, ...]]]:
+    """A connection with the units of a phase and what they did."""
+    with connection(resources) as db:
+        open_units(db, spec, recorded.period, recorded.state)
+        yield db, observe(db, spec, recorded.end)
 
 
-def _rows(db: duckdb.DuckDBPyConnection, name: str) -> Iterator[dict[str, Any]]:
-    """The rows of a statement, by the names of their columns."""
-    found = db.execute(statement(name))
-    columns = [column[0] for column in found.description]
-    return (dict(zip(columns, row, strict=True)) for row in found.fetchall())
+def slices_of(groups: Sequence[Group], by: str) -> tuple[Slice, ...]:
+    """Every metric in the parts of the population, under both ways of treating units seen in two variants."""
+    found = []
+    for policy in POLICIES:
+        parts: dict[tuple[str, str, str], list[Group]] = {}
+        for group in _kept(groups, policy):
+            parts.setdefault((group.metric, group.variant, group.level), []).append(group)
+        for (metric, variant, level), same in parts.items():
+            pair = _pair(same)
+            found.append(
+                Slice(
+                    metric=metric,
+                    variant=variant,
+                    contamination=policy,
+                    by=by,
+                    level=level,
+                    moments=pair.x if pair else _moments(same),
+                    non_zero=sum(group.non_zero for group in same),
+                    pair=pair,
+                )
+            )
+    return tuple(slice_ for slice_ in found if slice_.moments.n)
 
 
-def _moments(row: dict[str, Any]) -> tuple[Moments, JointMoments | None]:
-    x = Moments(n=row["n"], mean=row["mean_x"], m2=row["m2_x"])
-    if row["mean_y"] is None:
-        return x, None
-    pair = JointMoments(n=x.n, mean_x=x.mean, mean_y=row["mean_y"], m2_x=x.m2, m2_y=row["m2_y"], cross=row["cross_xy"])
-    return x, pair
+def _kept(groups: Sequence[Group], policy: Contamination) -> list[Group]:
+    return [group for group in groups if policy == "keep_first" or not group.crossed]
 
 
-def _measured(row: dict[str, Any], caps: dict[str, float]) -> Measured:
-    moments, pair = _moments(row)
-    if pair:
-        moments = pair.linearised() if pair.mean_y else replace(EMPTY, n=pair.n)
-    cap = caps.get(row["metric"])
-    return Measured(
-        metric=row["metric"],
-        variant=row["variant"],
-        contamination=row["contamination"],
-        moments=moments,
-        lowest=row["lowest"],
-        highest=row["highest"],
-        non_zero=row["non_zero"],
-        immature=row["immature"],
-        cap=cap,
-        cap_removes_all=cap is not None and cap <= 0,
-        pair=pair,
-    )
+def _moments(groups: Sequence[Group]) -> Moments:
+    return reduce(add, (group.moments for group in groups), EMPTY)
 
 
-def _entry_day(row: dict[str, Any]) -> Slice:
-    moments, pair = _moments(row)
-    return Slice(
-        metric=row["metric"],
-        variant=row["variant"],
-        contamination=row["contamination"],
-        by=ENTRY_DAY,
-        level=row["entry_day"].isoformat(),
-        moments=moments,
-        non_zero=row["non_zero"],
-        pair=pair,
-    )
+def _pair(groups: Sequence[Group]) -> JointMoments | None:
+    pairs = [group.pair for group in groups if group.pair is not None]
+    return reduce(add, pairs, NO_PAIRS) if pairs else None
 
 
-def _register_metrics(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> None:
-    measures = measures_of(spec)
-    db.execute("create temp table metrics (metric varchar, is_ratio boolean, window_days integer)")
-    db.execute(
-        "create temp table parts (metric varchar, part varchar, event_type varchar, measured varchar, use varchar, "
-        "window_days integer)"
-    )
-    for name, metric in spec.metrics.items():
-        row = [name, isinstance(metric, RatioMetric), metric.window_days]
-        db.execute("insert into metrics values (?, ?, ?)", row)
-        for part in parts_of(metric):
-            read = measure_of(part, measures)
-            row = [name, part.part, read.event_type, read.measured, part.use, metric.window_days]
-            db.execute("insert into parts values (?, ?, ?, ?, ?, ?)", row)
+def _measured(
+    db: duckdb.DuckDBPyConnection, own: Observed, days: Sequence[Group], policy: Contamination
+) -> list[Measured]:
+    """One metric in every variant."""
+    by_variant: dict[str, list[Group]] = {}
+    for group in _kept(days, policy):
+        if group.metric == own.metric:
+            by_variant.setdefault(group.variant, []).append(group)
+    pairs = {variant: pair for variant, same in by_variant.items() if (pair := _pair(same))}
+    extremes = _extremes(db, own, pairs, policy) if own.is_ratio else {}
+    found = []
+    for variant, same in sorted(by_variant.items()):
+        pair = pairs.get(variant)
+        seen = [group for group in same if group.moments.n]
+        moments = _moments(same)
+        lowest = min((group.lowest for group in seen), default=0.0)
+        highest = max((group.highest for group in seen), default=0.0)
+        if pair is not None:
+            moments = pair.linearised() if pair.mean_y else Moments(n=pair.n, mean=0.0, m2=0.0)
+            lowest, highest = extremes.get(variant, (0.0, 0.0))
+        found.append(
+            Measured(
+                metric=own.metric,
+                variant=variant,
+                contamination=policy,
+                moments=moments,
+                lowest=lowest,
+                highest=highest,
+                non_zero=sum(group.non_zero for group in same),
+                immature=sum(group.immature for group in same),
+                without_denominator=sum(group.bare for group in same),
+                cap=own.cap,
+                cap_removes_all=own.cap is not None and own.cap <= 0,
+                pair=pair if pair is not None and pair.n else None,
+            )
+        )
+    return found
 
 
-def _caps(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> dict[str, float]:
-    """The cap of every capped metric, also as the table that the moments are made with."""
-    db.execute("create temp table caps (metric varchar, cap double)")
-    caps: dict[str, float] = {}
-    for name, metric in spec.metrics.items():
-        if not isinstance(metric, MeanMetric) or metric.cap is None:
-            continue
-        cap = metric.cap_value
-        if metric.cap_quantile is not None:
-            parameters = {
-                "metric": name,
-                "quantile": metric.cap_quantile,
-                "positive": metric.over == "positive",
-            }
-            row = db.execute(statement("percentile"), parameters).fetchone()
-            cap = row[0] if row else None
-        if cap is not None:
-            caps[name] = float(cap)
-            db.execute("insert into caps values (?, ?)", [name, cap])
-    return caps
+def _extremes(
+    db: duckdb.DuckDBPyConnection, own: Observed, pairs: dict[str, JointMoments], policy: Contamination
+) -> dict[str, tuple[float, float]]:
+    """The smallest and largest unit of a ratio, linearised around the ratio of its variant."""
+    known = [[variant, p.mean_x / p.mean_y, p.mean_y] for variant, p in pairs.items() if p.mean_y]
+    if not known:
+        return {}
+    make(db, "ratios", "select '' as variant, cast(0 as double) as ratio, cast(0 as double) as mean_y limit 0")
+    db.executemany("insert into ratios values (?, ?, ?)", known)
+    query = filled("linearised_extremes", x=own.x, y=own.y, mature=own.mature)
+    found = db.execute(query, {"keep_crossed": policy == "keep_first"}).fetchall()
+    return {variant: (lowest, highest) for variant, lowest, highest in found}

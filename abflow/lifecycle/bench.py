@@ -8,33 +8,44 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abflow.errors import DataError, EvidenceMissing, SettingsError
+from abflow.analysis.blueprint import Extended
+from abflow.errors import SettingsError
 from abflow.logs.layout import DayLog, day_log
 from abflow.registry.ledger import Ledger
 from abflow.registry.mlflow_registry import MlflowRegistry
 from abflow.registry.tracking import MlflowTracking
 from abflow.settings import Settings
-from abflow.spec.calendar import Calendar, Period, Step, calendar_of
+from abflow.spec.calendar import Calendar, Period, calendar_of
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.loading import load_experiment
 from abflow.store.experiment_store import ExperimentStore
 
 if TYPE_CHECKING:
-    from abflow.engine.population import Partition
+    from abflow.engine.measuring import Recorded
     from abflow.engine.unit_day import UnitDay
 
 
 @dataclass(frozen=True)
 class Bench:
-    """An experiment, where its values rest, and what it talks to."""
+    """An experiment, where its values rest, and what it talks to.
+
+    Attributes:
+        pages: Whether the scorecard is drawn; a study of a thousand experiments reads none.
+    """
 
     spec: ExperimentSpec
     settings: Settings
+    pages: bool = True
 
-    @cached_property
+    @property
+    def course(self) -> ExperimentSpec:
+        """The plan over the days that it takes: more than the file says once the test goes on as it promised."""
+        return self.spec.extended if self.store.find("extended", Extended) else self.spec
+
+    @property
     def calendar(self) -> Calendar:
         """The experiment's days."""
-        return calendar_of(self.spec)
+        return calendar_of(self.course)
 
     @cached_property
     def store(self) -> ExperimentStore:
@@ -70,40 +81,25 @@ class Bench:
 
     def log(self, name: str, day: date) -> DayLog:
         """One day of one of the experiment's logs."""
-        location = getattr(self.spec.logs, name)
-        return day_log(name, self.settings.root / Path(location), day)
+        source = self.spec.logs.source(name)
+        return day_log(
+            str(name),  # a member of an enumeration would stand in messages as its own source code
+            source.path,
+            day,
+            root=self.settings.root,
+            columns=source.columns,
+            by_timestamp=source.day == "timestamp",
+        )
 
     def unit_day(self, day: date) -> UnitDay:
-        """Make sure that a day's partition is made from the logs as they are now, and return its manifest.
+        """Make sure that a day's partitions are made from the logs as they are now, and return their manifest.
 
         Raises:
-            DataError: The day's logs are missing, empty or broken; the partition stays as it was.
+            DataError: The day's logs are missing, empty or broken; the partitions stay as they were.
         """
-        from abflow.engine.unit_day import UnitDay, build_unit_day, inputs_of
+        from abflow.lifecycle import partitions
 
-        exposures, outcomes = self.log("exposures", day), self.log("outcomes", day)
-        known = self.store.find(_manifest(day), UnitDay)
-        if known and known.inputs == inputs_of(self.spec, exposures, outcomes) and self._has_files(known):
-            return known
-
-        def build(folder: Path) -> UnitDay:
-            made = build_unit_day(
-                self.spec,
-                exposures,
-                outcomes,
-                folder,
-                resources=self.settings.resources,
-            )
-            period = self.calendar.period_of(day)
-            if made.exposures == 0 and period and day < period.enroll_end:
-                raise DataError(
-                    f"log 'exposures', day {day}: {exposures.folder} has no exposure of {self.spec.experiment} "
-                    f"({made.exposure_rows} rows of others), although units enter the {period.phase} phase on this "
-                    "day; write the day again, then run it again"
-                )
-            return made
-
-        return self.store.commit_partition(day, build)
+        return partitions.unit_day(self, day)
 
     def manifest(self, day: date) -> UnitDay:
         """The manifest of a day that was aggregated.
@@ -111,28 +107,19 @@ class Bench:
         Raises:
             EvidenceMissing: It was not.
         """
-        from abflow.engine.unit_day import UnitDay
+        from abflow.lifecycle import partitions
 
-        return self.store.get(_manifest(day), UnitDay, step=f"{Step.AGGREGATE_DAY} on {day}")
+        return partitions.manifest(self, day)
 
-    def partitions(self, period: Period, through: date) -> tuple[list[UnitDay], list[Partition]]:
-        """Manifests and files of a phase's days so far."""
-        manifests = [self.manifest(day) for day in period.days_through(through)]
-        return manifests, [self._files(manifest) for manifest in manifests]
+    def recorded(self, period: Period, through: date, *, history: bool = False) -> Recorded:
+        """Everything that is known of a phase at the end of a day, with the days before it where CUPED reads them.
 
-    def _files(self, manifest: UnitDay) -> Partition:
-        from abflow.engine.population import Partition
+        Raises:
+            EvidenceMissing: A day was not aggregated, or a file of it is gone.
+        """
+        from abflow.lifecycle import partitions
 
-        folder = self.store.partition_folder(manifest.day)
-        partition = Partition(units=folder / manifest.units_file, events=folder / manifest.events_file)
-        for file in (partition.units, partition.events):
-            if not file.exists():
-                raise EvidenceMissing(f"{file} is gone; run {Step.AGGREGATE_DAY} on {manifest.day} again")
-        return partition
-
-    def _has_files(self, manifest: UnitDay) -> bool:
-        folder = self.store.partition_folder(manifest.day)
-        return all((folder / name).exists() for name in (manifest.units_file, manifest.events_file))
+        return partitions.recorded(self, period, through, history=history)
 
 
 def open_bench(experiment: str, settings: Settings) -> Bench:
@@ -144,7 +131,3 @@ def open_bench(experiment: str, settings: Settings) -> Bench:
     path = Path(experiment)
     file = path if path.suffix in (".yaml", ".yml") else settings.experiment_file(experiment)
     return Bench(load_experiment(file), settings)
-
-
-def _manifest(day: date) -> str:
-    return f"unit_day/date={day}/manifest"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from abflow.errors import EvidenceMissing
+from abflow.errors import DataError, EvidenceMissing
 from abflow.store.files import from_json, place, staged_folder, to_json, write_whole
 
 Value = TypeVar("Value")
@@ -19,16 +21,8 @@ class Manifest(Protocol):
     """What a partition's manifest must tell the store."""
 
     @property
-    def inputs(self) -> str:
-        """Hash of what the partition was made from."""
-
-    @property
-    def units_file(self) -> str:
-        """Name of the file of units."""
-
-    @property
-    def events_file(self) -> str:
-        """Name of the file of events."""
+    def files(self) -> tuple[str, ...]:
+        """Names of its files."""
 
 
 Partition = TypeVar("Partition", bound=Manifest)
@@ -38,8 +32,9 @@ Partition = TypeVar("Partition", bound=Manifest)
 class ExperimentStore:
     """Everything that is known of one experiment.
 
-    A value is a JSON file; a partition is a manifest and the two Parquet files that it names. The manifest is
-    replaced last, so a partition is the old one or the new one at every moment.
+    A value is a JSON file; a partition is a manifest and the Parquet files that it names. The manifest is
+    replaced last, so a partition is the old one or the new one at every moment. Under a name lies its newest value;
+    in `history/<name>/` lies every value that was kept under it, each named by the SHA-256 of its file.
     """
 
     root: Path
@@ -50,9 +45,41 @@ class ExperimentStore:
         """The experiment's folder."""
         return self.root / self.experiment
 
+    @property
+    def notes(self) -> ExperimentStore:
+        """What only spares work: it lies beside the evidence, is no part of it and may be deleted at any time."""
+        return ExperimentStore(self.root / ".notes", self.experiment)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Wait for, then hold, the right to do what nobody else must do at the same time; by flock, as the ledger's."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield  # closing the file gives the right back
+
     def save(self, name: str, value: object) -> None:
         """Keep a value under a name such as `gates/aa`."""
         write_whole(self.folder / f"{name}.json", to_json(value), staging=self._staging)
+
+    def keep(self, name: str, value: object) -> None:
+        """Keep a value under a name for good; the one before it stays readable in the history."""
+        self.save(f"history/{name}/{_sha256(to_json(value))}", value)
+        self.save(name, value)
+
+    def history(self, name: str, kind: type[Value]) -> dict[str, Value]:
+        """Every value that was kept under a name, by its hash.
+
+        Raises:
+            DataError: A file is not what was kept.
+        """
+        found = {}
+        for file in sorted((self.folder / "history" / name).glob("*.json")):
+            text = file.read_text(encoding="utf-8")
+            if _sha256(text) != file.stem:
+                raise DataError(f"{file} was edited: its SHA-256 is no longer its name; restore it from a backup")
+            found[file.stem] = from_json(text, kind, source=file)
+        return found
 
     def save_text(self, name: str, text: str) -> None:
         """Keep a text file, such as the scorecard."""
@@ -90,20 +117,21 @@ class ExperimentStore:
         """Remove a value."""
         (self.folder / f"{name}.json").unlink(missing_ok=True)
 
-    def partition_folder(self, day: date) -> Path:
-        """The folder of a day's partition."""
-        return self.folder / "unit_day" / f"date={day}"
+    def commit(self, name: str, build: Callable[[Path], Partition]) -> Partition:
+        """Build files aside, then put them in place under a name; the files that they replace are removed last.
 
-    def commit_partition(self, day: date, build: Callable[[Path], Partition]) -> Partition:
-        """Build a day's partition aside, then put it in place; the files that it replaces are removed last."""
-        folder = self.partition_folder(day)
+        Args:
+            name: Of the folder, such as `unit_state/test`.
+            build: Writes the files into a folder and returns the manifest that names them.
+        """
+        folder = self.folder / name
         with staged_folder(self._staging) as staged:
             manifest = build(staged)
             folder.mkdir(parents=True, exist_ok=True)
-            for name in (manifest.units_file, manifest.events_file):
-                place(staged / name, folder / name)
-        self.save(f"unit_day/date={day}/manifest", manifest)
-        keep = {manifest.units_file, manifest.events_file, "manifest.json"}
+            for file in manifest.files:
+                place(staged / file, folder / file)
+        self.save(f"{name}/manifest", manifest)
+        keep = {*manifest.files, "manifest.json"}
         for old in folder.iterdir():
             if old.name not in keep:
                 old.unlink(missing_ok=True)
@@ -117,3 +145,7 @@ class ExperimentStore:
 def clear_staging(root: Path) -> None:
     """Remove what killed processes left unfinished; only when nothing else runs on this store."""
     shutil.rmtree(root / ".staging", ignore_errors=True)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

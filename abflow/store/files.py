@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +18,13 @@ from abflow.errors import DataError
 
 Value = TypeVar("Value")
 
+# Understanding a class takes longer than reading a value of it, and a step reads many.
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+
 
 def to_json(value: Any) -> str:
     """A frozen value as text: keys sorted, no NaN, a newline at the end."""
-    plain = TypeAdapter(type(value)).dump_python(value, mode="json", by_alias=True)
+    plain = _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
     return json.dumps(plain, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -30,8 +34,9 @@ def from_json(text: str, kind: type[Value], *, source: Path) -> Value:
     Raises:
         DataError: The file was edited or cut.
     """
+    adapter: TypeAdapter[Value] = _adapter(kind)
     try:
-        return TypeAdapter(kind).validate_json(text)
+        return adapter.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(

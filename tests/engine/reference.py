@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric, RatioMetric
+from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric, QuantileMetric, RatioMetric
 from tests.engine.small_logs import Days, Row
 
 
@@ -43,8 +43,8 @@ def expected_units(spec: ExperimentSpec, period: Period, exposures: Days) -> dic
     """Everybody exposed inside the phase (rules 1.1, 1.2, 1.6, 1.7)."""
     rows = [row for day in exposures.values() for row in day if row["experiment_id"] == spec.experiment]
     seen: dict[str, list[tuple[datetime, str]]] = {}
-    for row in _earliest(rows, lambda row: (row["request_id"], row["timestamp"].date()), "request_id", "variant"):
-        if _midnight(period.start) <= row["timestamp"] < _midnight(period.end):
+    for row in earliest(rows, lambda row: (row["request_id"], row["timestamp"].date()), "request_id", "variant"):
+        if midnight(period.start) <= row["timestamp"] < midnight(period.end):
             seen.setdefault(row["user_id"], []).append((row["timestamp"], row["variant"]))
     units = {}
     for unit, moments in seen.items():
@@ -53,7 +53,7 @@ def expected_units(spec: ExperimentSpec, period: Period, exposures: Days) -> dic
             entered=entered,
             variant=variant,
             crossed=len({variant for _, variant in moments}) > 1,
-            enrolled=entered < _midnight(period.start + timedelta(days=period.enroll_days)),
+            enrolled=entered < midnight(period.start + timedelta(days=period.enroll_days)),
         )
     return units
 
@@ -67,7 +67,7 @@ def expected_metrics(
 ) -> dict[tuple[str, str, str], Expected]:
     """Every metric by name, variant and contamination policy (rules 1.3, 1.4, 1.6, 2)."""
     units = {name: unit for name, unit in expected_units(spec, period, exposures).items() if unit.enrolled}
-    cut_off = _midnight(period.end)
+    cut_off = midnight(period.end)
     found: dict[tuple[str, str, str], Expected] = {}
     for name, metric in spec.metrics.items():
         window = None if metric.window_days is None else timedelta(hours=24 * metric.window_days)
@@ -75,24 +75,78 @@ def expected_metrics(
         ends = {unit: cut_off if window is None else units[unit].entered + window for unit in mature}
         if isinstance(metric, RatioMetric):
             pairs = {
-                unit: _pair(metric, spec, unit, (units[unit].entered, ends[unit]), exposures, outcomes)
+                unit: pair_of(metric, spec, unit, (units[unit].entered, ends[unit]), exposures, outcomes)
                 for unit in mature
             }
             found |= _ratios(name, pairs, units, mature)
             continue
-        values = {unit: _value(metric, unit, units[unit].entered, ends[unit], outcomes) for unit in mature}
-        cap = _cap(metric, list(values.values()))
+        values = {unit: value_of(metric, unit, units[unit].entered, ends[unit], outcomes) for unit in mature}
+        cap = cap_of(metric, list(values.values()))
         if cap is not None:
             values = {unit: min(value, cap) for unit, value in values.items()}
         for policy in ("exclude", "keep_first"):
             kept = {unit: state for unit, state in units.items() if policy == "keep_first" or not state.crossed}
             for variant in {state.variant for state in kept.values()}:
                 members = [unit for unit, state in kept.items() if state.variant == variant]
-                found[name, variant, policy] = _moments(
+                found[name, variant, policy] = cell_of(
                     [values[unit] for unit in members if unit in mature],
                     immature=sum(unit not in mature for unit in members),
                     cap=cap,
                 )
+    return found
+
+
+Numbers = dict[tuple[str, str, str], list[list[float]]]
+
+
+def expected_histories(
+    spec: ExperimentSpec,
+    period: Period,
+    logs: tuple[Days, Days],
+    past: tuple[Days, Days],
+) -> Numbers:
+    """What every mature unit did, then what it did before, by metric, variant and contamination policy (rule 2, CUPED).
+
+    Args:
+        spec: The experiment.
+        period: The phase.
+        logs: Exposures and outcomes by the day of their file.
+        past: The same before the phase; exposures only of the days on which the experiment ran.
+    """
+    assert spec.analysis.cuped is not None
+    days = timedelta(hours=24 * spec.analysis.cuped.days)
+    exposures, outcomes = logs
+    known = ({**past[0], **exposures}, {**past[1], **outcomes})
+    units = {name: unit for name, unit in expected_units(spec, period, exposures).items() if unit.enrolled}
+    found: Numbers = {}
+    for name, metric in spec.metrics.items():
+        over_exposures = isinstance(metric, RatioMetric) and "exposures" in (metric.numerator, metric.denominator)
+        if not (past[0] if over_exposures else past[1]):
+            continue
+        window = None if metric.window_days is None else timedelta(hours=24 * metric.window_days)
+        cut_off = midnight(period.end)
+        mature = {unit for unit, state in units.items() if window is None or state.entered + window <= cut_off}
+        numbers = {}
+        for unit in mature:
+            entered = units[unit].entered
+            before = (entered - days, entered)
+            if over_exposures:
+                before = (max(before[0], midnight(min(past[0]))), min(entered, midnight(max(past[0])) + timedelta(1)))
+            during = (entered, cut_off if window is None else entered + window)
+            if isinstance(metric, RatioMetric):
+                did = pair_of(metric, spec, unit, during, exposures, outcomes)
+                numbers[unit] = [*did, *pair_of(metric, spec, unit, before, *known)]
+            else:
+                did_before = value_of(metric, unit, *before, known[1])
+                numbers[unit] = [value_of(metric, unit, *during, outcomes), did_before]
+        cap = cap_of(metric, [both[0] for both in numbers.values()])
+        if cap is not None:
+            numbers = {unit: [min(each, cap) for each in both] for unit, both in numbers.items()}
+        for policy in ("exclude", "keep_first"):
+            for unit, state in units.items():
+                if policy == "keep_first" or not state.crossed:
+                    cell = found.setdefault((name, state.variant, policy), [])
+                    cell += [numbers[unit]] if unit in mature else []
     return found
 
 
@@ -110,7 +164,7 @@ def _ratios(
             n = len(own)
             mean_x, mean_y = (math.fsum(each[i] for each in own) / n if n else 0.0 for i in (0, 1))
             line = [mean_x / mean_y + (x - mean_x / mean_y * y) / mean_y for x, y in own] if mean_y else []
-            cell = _moments(line, immature=immature, cap=None)
+            cell = cell_of(line, immature=immature, cap=None)
             cell.n, cell.non_zero = n, sum(x != 0 for x, _ in own)
             if n:
                 cell.pair = (
@@ -124,7 +178,7 @@ def _ratios(
     return found
 
 
-def _pair(
+def pair_of(
     metric: RatioMetric,
     spec: ExperimentSpec,
     unit: str,
@@ -135,10 +189,10 @@ def _pair(
     def total(event: str, column: str | None) -> float:
         if event == "exposures":
             rows = [row for day in exposures.values() for row in day if row["experiment_id"] == spec.experiment]
-            once = _earliest(rows, lambda row: (row["request_id"], row["timestamp"].date()), "request_id", "variant")
+            once = earliest(rows, lambda row: (row["request_id"], row["timestamp"].date()), "request_id", "variant")
         else:
             rows = [row for day in outcomes.values() for row in day if row["event_type"] == event]
-            once = _earliest(rows, lambda row: row["event_id"], "event_id", column)
+            once = earliest(rows, lambda row: row["event_id"], "event_id", column)
         start, end = between
         mine = [row for row in once if row["user_id"] == unit and start <= row["timestamp"] < end]
         return math.fsum(row[column] for row in mine) if column else float(len(mine))
@@ -146,11 +200,11 @@ def _pair(
     return total(metric.numerator, metric.numerator_value), total(metric.denominator, metric.denominator_value)
 
 
-def _value(metric: Metric, unit: str, entered: datetime, end: datetime, outcomes: Days) -> float:
+def value_of(metric: Metric, unit: str, entered: datetime, end: datetime, outcomes: Days) -> float:
     assert isinstance(metric, ProportionMetric | CountMetric | MeanMetric)
     column = metric.value if isinstance(metric, MeanMetric) else None
     rows = [row for day in outcomes.values() for row in day if row["event_type"] == metric.event]
-    once = _earliest(rows, lambda row: row["event_id"], "event_id", column)
+    once = earliest(rows, lambda row: row["event_id"], "event_id", column)
     mine = [row for row in once if row["user_id"] == unit and entered <= row["timestamp"] < end]
     if isinstance(metric, ProportionMetric):
         return 1.0 if mine else 0.0
@@ -159,7 +213,7 @@ def _value(metric: Metric, unit: str, entered: datetime, end: datetime, outcomes
     return math.fsum(row[metric.value] for row in mine)
 
 
-def _earliest(rows: Iterable[Row], key_of: object, id_column: str, then_by: str | None) -> list[Row]:
+def earliest(rows: Iterable[Row], key_of: object, id_column: str, then_by: str | None) -> list[Row]:
     """Rows without an id, and of those with one the earliest for each key; equal times by unit, then by content."""
     assert callable(key_of)
     distinct: list[Row] = []
@@ -175,7 +229,74 @@ def _earliest(rows: Iterable[Row], key_of: object, id_column: str, then_by: str 
     return distinct + [row for _, row in first.values()]
 
 
-def _cap(metric: Metric, values: list[float]) -> float | None:
+@dataclass
+class ExpectedRows:
+    """The rows of one quantile in one variant, by unit, under one way of treating crossed units."""
+
+    by_unit: dict[str, list[float]]
+    immature: int
+
+    @property
+    def values(self) -> list[float]:
+        """All rows."""
+        return [value for own in self.by_unit.values() for value in own]
+
+    def at_or_below(self, cut: float) -> list[tuple[int, int]]:
+        """Of every unit its rows at or below a cut, and all of them."""
+        return [(sum(value <= cut for value in own), len(own)) for own in self.by_unit.values()]
+
+
+def expected_rows(
+    spec: ExperimentSpec, period: Period, exposures: Days, outcomes: Days
+) -> dict[tuple[str, str, str], ExpectedRows]:
+    """Rows of every quantile by name, variant and contamination policy (rules 1.3, 1.4, 1.6, 2)."""
+    units = {name: unit for name, unit in expected_units(spec, period, exposures).items() if unit.enrolled}
+    cut_off = midnight(period.end)
+    found = {}
+    for name, metric in spec.metrics.items():
+        if not isinstance(metric, QuantileMetric):
+            continue
+        window = None if metric.window_days is None else timedelta(hours=24 * metric.window_days)
+        ends = {unit: cut_off if window is None else state.entered + window for unit, state in units.items()}
+        once = _rows_of(metric, spec, exposures, outcomes)
+        for policy in ("exclude", "keep_first"):
+            kept = {unit: state for unit, state in units.items() if policy == "keep_first" or not state.crossed}
+            for variant in {state.variant for state in kept.values()}:
+                cell = ExpectedRows(by_unit={}, immature=0)
+                for unit, state in kept.items():
+                    if state.variant != variant:
+                        continue
+                    if ends[unit] > cut_off:
+                        cell.immature += 1
+                        continue
+                    between = (row for row in once if state.entered <= row["timestamp"] < ends[unit])
+                    own = [float(row[metric.value]) for row in between if row["user_id"] == unit]
+                    if own:
+                        cell.by_unit[unit] = own
+                found[name, variant, policy] = cell
+    return found
+
+
+def _rows_of(metric: QuantileMetric, spec: ExperimentSpec, exposures: Days, outcomes: Days) -> list[Row]:
+    """The rows that a quantile reads, each id once; a failed call has no latency."""
+    if metric.source == "outcomes":
+        rows = [row for day in outcomes.values() for row in day if row["event_type"] == metric.event]
+        return earliest(rows, lambda row: row["event_id"], "event_id", metric.value)
+    return [row for row in calls_of(spec, exposures) if not has_failed(row)]
+
+
+def calls_of(spec: ExperimentSpec, exposures: Days) -> list[Row]:
+    """Exposures of the experiment, each request once per UTC day."""
+    rows = [row for day in exposures.values() for row in day if row["experiment_id"] == spec.experiment]
+    return earliest(rows, lambda row: (row["request_id"], row["timestamp"].date()), "request_id", "variant")
+
+
+def has_failed(call: Row) -> bool:
+    """Whether an exposure has an error, or a latency that no call can have."""
+    return bool(call["error"]) or call["latency_ms"] < 0
+
+
+def cap_of(metric: Metric, values: list[float]) -> float | None:
     if not isinstance(metric, MeanMetric) or metric.cap is None:
         return None
     if not isinstance(metric.cap, str):
@@ -189,7 +310,7 @@ def _cap(metric: Metric, values: list[float]) -> float | None:
     return looked_at[below] + (place - below) * (looked_at[above] - looked_at[below])
 
 
-def _moments(values: list[float], *, immature: int, cap: float | None) -> Expected:
+def cell_of(values: list[float], *, immature: int, cap: float | None) -> Expected:
     n = len(values)
     mean = math.fsum(values) / n if n else 0.0
     return Expected(
@@ -204,5 +325,5 @@ def _moments(values: list[float], *, immature: int, cap: float | None) -> Expect
     )
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
     return datetime.combine(day, time())

@@ -12,9 +12,11 @@ from typing import Any, Literal
 import duckdb
 
 from abflow.analysis.population import Population
-from abflow.engine.measuring import measure
-from abflow.engine.population import Partition
-from abflow.engine.unit_day import UnitDay, build_unit_day
+from abflow.engine.exposure_day import build_exposure_day
+from abflow.engine.measuring import Recorded, measure
+from abflow.engine.outcome_day import build_outcome_day
+from abflow.engine.unit_day import Partition, UnitDay
+from abflow.engine.unit_state import KnownState, roll_state
 from abflow.logs.layout import day_log
 from abflow.logs.resources import Resources
 from abflow.spec.calendar import calendar_of
@@ -43,13 +45,14 @@ def experiment(
     enroll_days: int = 3,
     days: int = 5,
     assignment: str = "external",
+    segments: str = "[]",
 ) -> ExperimentSpec:
     return parse_experiment(
         f"experiment: {EXPERIMENT}\nhypothesis: the second version is better than the first\nowner: us\n"
         f"variants: {variants}\nunit: user_id\nassignment: {assignment}\n"
         "phases:\n  shadow: {skip: not needed here}\n  aa: {skip: not needed here}\n"
         f"  test: {{start: {START}, enroll_days: {enroll_days}, days: {days}, immature: allowed, why: a short test}}\n"
-        f"logs: {{exposures: exposures, outcomes: outcomes}}\nmetrics:\n{metrics}"
+        f"logs: {{exposures: exposures, outcomes: outcomes}}\nsegments: {segments}\nmetrics:\n{metrics}"
     )
 
 
@@ -186,26 +189,41 @@ def build(
     return {day: build_day(spec, folder, shown, done, day) for day in exposures}
 
 
-def build_day(spec: ExperimentSpec, folder: Path, exposures: Path, outcomes: Path, day: date) -> UnitDay:
-    place = folder / "unit_day" / str(day)
+def build_day(
+    spec: ExperimentSpec, folder: Path, exposures: Path, outcomes: Path, day: date, *, threads: int = 1
+) -> UnitDay:
+    place, resources = _place(folder, day), Resources(threads=threads)
     place.mkdir(parents=True)
-    return build_unit_day(
-        spec,
-        day_log("exposures", exposures, day),
-        day_log("outcomes", outcomes, day),
-        place,
-        resources=Resources(threads=1),
+    return UnitDay(
+        exposure_log=build_exposure_day(spec, day_log("exposures", exposures, day), place, resources=resources),
+        outcome_log=build_outcome_day(spec, day_log("outcomes", outcomes, day), place, resources=resources),
     )
+
+
+def _place(folder: Path, day: date) -> Path:
+    return folder / "unit_day" / str(day)
 
 
 def partitions_of(folder: Path, built: Mapping[date, UnitDay]) -> list[Partition]:
     return [
-        Partition(
-            units=folder / "unit_day" / str(day) / built[day].units_file,
-            events=folder / "unit_day" / str(day) / built[day].events_file,
-        )
-        for day in sorted(built)
+        Partition(made=built[day], exposures=_place(folder, day), outcomes=_place(folder, day)) for day in sorted(built)
     ]
+
+
+def recorded(
+    spec: ExperimentSpec, folder: Path, partitions: Sequence[Partition], *, threads: int = 1, step: int = 1
+) -> Recorded:
+    """The test so far, its state rolled on by some days at a time."""
+    period, known = calendar_of(spec).test, None
+    place = folder / "unit_state"
+    place.mkdir(exist_ok=True)
+    ends = [*range(step, len(partitions), step), len(partitions)]
+    for end in ends:
+        resources = Resources(threads=threads)
+        made = roll_state(spec, period, list(partitions[:end]), place, known=known, resources=resources)
+        known = KnownState(made=made, folder=place)
+    assert known is not None
+    return Recorded(period=period, state=known, partitions=tuple(partitions))
 
 
 def measured(
@@ -213,4 +231,4 @@ def measured(
 ) -> Population:
     """The population of the test, from logs to moments."""
     built = build(spec, folder, exposures, outcomes, kind=kind)
-    return measure(spec, calendar_of(spec).test, partitions_of(folder, built))
+    return measure(spec, recorded(spec, folder, partitions_of(folder, built)))

@@ -10,7 +10,16 @@ from abflow.engine.measuring import measure, unit_values
 from abflow.spec.calendar import calendar_of
 from abflow.stats.moments import EMPTY, NO_PAIRS, Moments, moments_of
 from tests.engine.reference import expected_cohorts, expected_metrics, expected_units
-from tests.engine.small_logs import build, experiment, measured, partitions_of, random_logs, random_metrics, seeded
+from tests.engine.small_logs import (
+    build,
+    experiment,
+    measured,
+    partitions_of,
+    random_logs,
+    random_metrics,
+    recorded,
+    seeded,
+)
 
 SEEDS = range(10)
 
@@ -70,9 +79,9 @@ def test_units_one_by_one_have_the_moments_of_the_whole(seed: int, tmp_path: Pat
     chance = seeded(seed)
     spec = experiment(random_metrics(chance), enroll_days=chance.randint(1, 5))
     built = build(spec, tmp_path, *random_logs(chance))
-    period, partitions = calendar_of(spec).test, partitions_of(tmp_path, built)
-    for whole in measure(spec, period, partitions).measured:
-        units = unit_values(spec, period, partitions, whole.metric, whole.contamination)[whole.variant]
+    record = recorded(spec, tmp_path, partitions_of(tmp_path, built))
+    for whole in measure(spec, record).measured:
+        units = unit_values(spec, record, whole.metric, whole.contamination)[whole.variant]
         if whole.pair is not None:
             assert units.shape == (whole.moments.n, 2)
             units = units[:, 0]

@@ -9,6 +9,7 @@ import pytest
 from abflow.analysis.population import Population
 from abflow.engine.measuring import measure
 from abflow.engine.population import cohorts
+from abflow.engine.unit_state import roll_state
 from abflow.errors import DataError
 from abflow.spec.calendar import calendar_of
 from tests.engine.small_logs import (
@@ -22,6 +23,7 @@ from tests.engine.small_logs import (
     measured,
     outcome,
     partitions_of,
+    recorded,
 )
 
 TICK = timedelta(microseconds=1)
@@ -112,13 +114,14 @@ def test_cohorts_so_far_see_the_same_people_and_no_metric(tmp_path: Path) -> Non
     shown = by_day([exposure("u", "a", at(0, 1)), exposure("v", "b", at(1, 1)), exposure("w", "b", at(3, 1))])
     built = build(spec, tmp_path, shown, by_day([outcome("u", "visit", at(0, 2))]))
     partitions, period = partitions_of(tmp_path, built), calendar_of(spec).test
-    blind, whole = cohorts(spec, period, partitions), measure(spec, period, partitions)
+    record = recorded(spec, tmp_path, partitions)
+    blind, whole = cohorts(spec, period, record.state), measure(spec, record)
     assert blind.cohorts == whole.cohorts
     assert (blind.measured, blind.events_seen) == ((), ())
-    assert cohorts(spec, period, partitions[:1]).units() == {"a": 1}
+    assert cohorts(spec, period, recorded(spec, tmp_path, partitions[:1]).state).units() == {"a": 1}
 
 
-def test_a_phase_without_a_day_says_what_to_do() -> None:
+def test_a_phase_without_a_day_says_what_to_do(tmp_path: Path) -> None:
     spec = experiment()
     with pytest.raises(DataError, match="no day yet; aggregate its first day, 2026-03-02"):
-        measure(spec, calendar_of(spec).test, [])
+        roll_state(spec, calendar_of(spec).test, [], tmp_path)

@@ -8,9 +8,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from abflow.engine.unit_day import Served, UnitDay, build_unit_day, inputs_of
+from abflow.engine.exposure_day import Served, exposure_inputs
+from abflow.engine.outcome_day import outcome_inputs
+from abflow.engine.unit_day import UnitDay
 from abflow.errors import ContractBroken, DataError
 from abflow.logs.layout import day_log
+from abflow.spec.experiment import ExperimentSpec
 from tests.engine.small_logs import (
     START,
     Days,
@@ -38,13 +41,17 @@ def bytes_of(folder: Path) -> list[list[bytes]]:
     return [[file.read_bytes() for file in sorted(day.iterdir(), reverse=True)] for day in days]
 
 
+def files_of(made: UnitDay) -> tuple[str, str]:
+    return made.exposure_log.files[0], made.outcome_log.files[0]
+
+
 def rows_of(folder: Path, built: dict[date, UnitDay]) -> list[list[tuple[Any, ...]]]:
     """The rows of every day's files, in the order in which they were written."""
     with duckdb.connect(":memory:") as db:
         return [
             db.execute(f"select * from '{folder / 'unit_day' / str(day) / name}'").fetchall()
             for day, made in built.items()
-            for name in (made.units_file, made.events_file)
+            for name in files_of(made)
         ]
 
 
@@ -76,11 +83,12 @@ def test_days_may_be_built_in_any_order(tmp_path: Path) -> None:
 def test_the_order_of_rows_does_not_matter(seed: int, tmp_path: Path) -> None:
     chance = seeded(seed)
     exposures, outcomes = random_logs(chance)
-    build(SPEC, tmp_path / "as_is", exposures, outcomes)
+    as_is = build(SPEC, tmp_path / "as_is", exposures, outcomes)
     for rows in (*exposures.values(), *outcomes.values()):
         chance.shuffle(rows)
-    build(SPEC, tmp_path / "shuffled", exposures, outcomes)
-    assert bytes_of(tmp_path / "shuffled") == bytes_of(tmp_path / "as_is")
+    shuffled = build(SPEC, tmp_path / "shuffled", exposures, outcomes)
+    for one, other in zip(rows_of(tmp_path / "as_is", as_is), rows_of(tmp_path / "shuffled", shuffled), strict=True):
+        assert sorted(one, key=repr) == sorted(other, key=repr)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -120,8 +128,9 @@ def test_the_manifest_counts_what_was_left_out(tmp_path: Path) -> None:
         outcome("u1", "ticket", at(0, 7)),
     ]
     got = one_day(tmp_path, shown, done)
-    assert (got.exposure_rows, got.other_experiments, got.repeated_requests, got.exposures) == (6, 2, 1, 3)
-    assert (got.units, got.outcome_rows, got.repeated_events) == (1, 6, 1)
+    seen = got.exposure_log
+    assert (seen.rows, seen.other_experiments, seen.repeated, seen.exposures, seen.units) == (6, 2, 1, 3, 1)
+    assert (got.outcome_log.rows, got.outcome_log.repeated) == (6, 1)
     assert got.events == {"purchase": 1, "visit": 2}
 
 
@@ -133,7 +142,7 @@ def test_an_event_read_through_two_columns_is_repeated_once(tmp_path: Path) -> N
     done = [outcome("u1", "purchase", at(0, hour), event_id="e1") for hour in (5, 6, 7)]
     got = one_day(tmp_path, [exposure("u1", "a", at(0))], done, spec=spec)
     assert got.events == {"purchase": 1}
-    assert got.repeated_events == 2
+    assert got.outcome_log.repeated == 2
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
@@ -144,7 +153,7 @@ def test_units_keep_the_names_they_have_in_the_log(kind: Format, tmp_path: Path)
         built = build(SPEC, tmp_path / str(n), rows, {START: [outcome(unit, "visit", at(0))]}, kind=kind)
         place = tmp_path / str(n) / "unit_day" / str(START)
         with duckdb.connect(":memory:") as db:
-            for name in (built[START].units_file, built[START].events_file):
+            for name in files_of(built[START]):
                 assert db.execute(f"select unit_id from '{place / name}'").fetchall() == [(unit,)]
 
 
@@ -153,7 +162,9 @@ def test_numbers_and_texts_may_both_name_units_in_jsonl(tmp_path: Path) -> None:
     rows = [exposure(unit, "a", at(0)) for unit in ids]
     built = one_day(tmp_path, rows, [outcome("guest", "visit", at(0))])
     with duckdb.connect(":memory:") as db:
-        found = db.execute(f"select unit_id from '{tmp_path}/unit_day/{START}/{built.units_file}' order by all")
+        found = db.execute(
+            f"select unit_id from '{tmp_path}/unit_day/{START}/{built.exposure_log.files[0]}' order by all"
+        )
         assert found.fetchall() == [("12345678901234567890123",), ("7",), ("guest",)]
 
 
@@ -187,7 +198,7 @@ def test_a_row_that_cannot_be_counted_is_refused_with_words(
 def test_a_broken_row_of_another_experiment_is_its_own_business(tmp_path: Path) -> None:
     foreign = exposure(None, None, None, experiment_id="another")
     got = build(SPEC, tmp_path, {START: [foreign, exposure("u", "a", at(0))]}, {START: [outcome("u", "visit", at(0))]})
-    assert got[START].exposures == 1
+    assert got[START].exposure_log.exposures == 1
 
 
 @pytest.mark.parametrize(
@@ -211,7 +222,7 @@ def test_optional_columns_may_be_absent(tmp_path: Path) -> None:
     shown = {"timestamp": at(0), "experiment_id": SPEC.experiment, "user_id": "u", "variant": "a"}
     done = {"timestamp": at(0), "user_id": "u", "event_type": "visit", "value": 1}
     got = build(SPEC, tmp_path, {START: [shown, shown]}, {START: [done, done]})[START]
-    assert (got.exposures, got.events) == (2, {"visit": 2})
+    assert (got.exposure_log.exposures, got.events) == (2, {"visit": 2})
     assert got.served == (Served(variant="a", model_version=None, fallback=False, exposures=2),)
 
 
@@ -219,15 +230,21 @@ def test_inputs_change_with_logs_and_with_what_is_read_of_them_only(tmp_path: Pa
     shown = write_log(tmp_path / "e", {START: [exposure("u", "a", at(0))]})
     done = write_log(tmp_path / "o", {START: [outcome("u", "visit", at(0))]})
     days = day_log("exposures", shown, START), day_log("outcomes", done, START)
-    before = inputs_of(SPEC, *days)
+
+    def inputs(spec: ExperimentSpec) -> tuple[str, str]:
+        return exposure_inputs(spec, days[0]), outcome_inputs(spec, days[1])
+
+    before = inputs(SPEC)
     longer = experiment(days=6)
     another = experiment("  paid: {role: primary, kind: mean, event: purchase, value: tax, mde: {relative: 0.1}}\n")
-    assert inputs_of(longer, *days) == before
-    assert inputs_of(another, *days) != before
-    assert inputs_of(experiment(variants="{a: {weight: 0.5}, c: {weight: 0.5}}"), *days) != before
+    assert inputs(longer) == before
+    assert inputs(another) == (before[0], inputs(another)[1]) != before
+    other_variants = inputs(experiment(variants="{a: {weight: 0.5}, c: {weight: 0.5}}"))
+    assert other_variants == (other_variants[0], before[1]) != before
     with (done / f"date={START}" / "part-0.jsonl").open("a") as log:
         log.write(json.dumps(outcome("u", "visit", None)) + "\n")
-    assert inputs_of(SPEC, *days) != before
+    restated = inputs(SPEC)
+    assert restated == (before[0], restated[1]) != before
 
 
 def test_a_file_that_breaks_off_says_where(tmp_path: Path) -> None:
@@ -236,4 +253,4 @@ def test_a_file_that_breaks_off_says_where(tmp_path: Path) -> None:
     file = shown / f"date={START}" / "part-0.jsonl"
     file.write_text(file.read_text()[:-20])
     with pytest.raises(DataError, match=r"part-0\.jsonl, line 3"):
-        build_unit_day(SPEC, day_log("exposures", shown, START), day_log("outcomes", done, START), tmp_path)
+        build_day(SPEC, tmp_path, shown, done, START)

@@ -3,14 +3,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from abflow.analysis.population import Cohort, Measured, Population
-from abflow.engine.unit_day import Served, UnitDay
+from abflow.engine.exposure_day import ExposureDay, Served
+from abflow.engine.outcome_day import OutcomeDay
+from abflow.engine.unit_day import UnitDay
 from abflow.errors import DataError
 from abflow.registry.plan import PromotionPlan, plan_promotion
 from abflow.spec.calendar import Phase
@@ -41,19 +43,35 @@ POPULATION = Population(
     misassigned=None,
 )
 UNIT_DAY = UnitDay(
-    day=DAY,
-    inputs="ab" * 32,
-    units_file="units.parquet",
-    events_file="events.parquet",
-    exposure_rows=5,
-    other_experiments=1,
-    repeated_requests=1,
-    exposures=3,
-    units=2,
-    outcome_rows=4,
-    repeated_events=0,
-    events={"visit": 3, 'a "quoted" event': 1},
-    served=(Served(variant="a", model_version=None, fallback=True, exposures=3),),
+    exposure_log=ExposureDay(
+        day=DAY,
+        inputs="ab" * 32,
+        files=("units.parquet",),
+        rows=5,
+        other_experiments=1,
+        repeated=1,
+        exposures=3,
+        units=2,
+        failed=0,
+        context=("country",),
+        has_propensity=False,
+        has_ids=False,
+        latest=datetime(2026, 10, 1, 23, 59, 59, 999999),  # noqa: DTZ001  UTC without a zone, as logs are read
+        largest={},
+        served=(Served(variant="a", model_version=None, fallback=True, exposures=3),),
+    ),
+    outcome_log=OutcomeDay(
+        day=DAY,
+        inputs="cd" * 32,
+        files=("events.parquet",),
+        rows=4,
+        read={"visit": 3, "purchase:value": 1},
+        repeated=0,
+        events={"visit": 3, 'a "quoted" event': 1},
+        has_ids=True,
+        latest=None,
+        largest={"purchase:value": 0.1},
+    ),
 )
 PLAN = plan_promotion(
     experiment="churn_v3",
@@ -110,7 +128,7 @@ def test_what_is_no_number_is_never_stored_as_one(number: float) -> None:
     [
         ('"units": 2', '"units": "two"'),
         ('"units": 2', '"units": 2.5'),
-        ('  "units": 2,\n', ""),
+        ('    "units": 2\n', ""),
         ('"day": "2026-10-01"', '"day": "2026-13-01"'),
         ('"exposures": 3,', '"exposures": 3'),
         ("}\n", ""),

@@ -1,5 +1,5 @@
 -- one row per mature unit of one metric, under one way of treating units seen in two variants
-select variant, x, y
-from counted
-where metric = $metric and contamination = $contamination and mature
+select variant, {numbers}
+from observed
+where {mature} and ($keep_crossed or not crossed)
 order by variant, unit_id

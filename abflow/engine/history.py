@@ -1,0 +1,260 @@
+"""What units did before they were exposed: the history that CUPED takes off a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import reduce
+from itertools import combinations_with_replacement
+from operator import add
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abflow.analysis.population import Measured
+from abflow.engine.instants import midnight
+from abflow.engine.measures import Total, made_of, measures_of
+from abflow.engine.observed import Observed
+from abflow.engine.outcome_day import OutcomeDay
+from abflow.engine.rows_once import show_rows_once
+from abflow.engine.statements import filled, make, rows
+from abflow.engine.unit_day import Filed, Partition
+from abflow.engine.unit_state import exact_sum, scale_of, scales_of, sum_of
+from abflow.spec.calendar import Period
+from abflow.spec.experiment import ExperimentSpec
+from abflow.stats.vector_moments import VectorMoments
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastDay:
+    """A day before a phase, as far as the logs have it.
+
+    Attributes:
+        inputs: Hash of what its rows were made from.
+        events: One row per event and measure.
+        exposure_rows: Single exposures in the shape of events; None when the experiment did not run yet, or no metric
+            reads them.
+        ran: Whether the experiment ran on that day, in its A/A phase.
+        has_ids: Whether any event has an event_id.
+        largest: The largest size of a measured value, by measure.
+    """
+
+    day: date
+    inputs: str
+    events: Path
+    exposure_rows: Path | None
+    ran: bool
+    has_ids: bool
+    largest: dict[str, float]
+
+
+def outcomes_of(made: OutcomeDay, folder: Path) -> PastDay:
+    """A day on which the experiment did not run yet: its outcomes are all there is."""
+    return PastDay(
+        day=made.day,
+        inputs=made.inputs,
+        events=folder / made.files[0],
+        exposure_rows=None,
+        ran=False,
+        has_ids=made.has_ids,
+        largest=made.largest,
+    )
+
+
+def past_of(partition: Partition) -> PastDay:
+    """A day of the phase before."""
+    return PastDay(
+        day=partition.day,
+        inputs=partition.made.inputs,
+        events=partition.events,
+        exposure_rows=partition.exposure_rows,
+        ran=True,
+        has_ids=partition.has_ids,
+        largest=partition.largest,
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Past:
+    """One number per unit: what its rows before its first exposure add up to.
+
+    Attributes:
+        ran: Whether only days count on which the experiment ran.
+    """
+
+    total: Total
+    ran: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _History:
+    """A metric that has a history.
+
+    Attributes:
+        past: The history of its number, or of a ratio's two.
+        any: Whether only more than nothing counts.
+        days: Days before the phase that it is read from.
+    """
+
+    own: Observed
+    past: tuple[_Past, ...]
+    any: bool
+    days: int
+
+    @property
+    def numbers(self) -> list[str]:
+        """Columns of `histories`: what units did, then what they did before."""
+        return [f"v{self.own.number}_{index}" for index in range(2 * len(self.past))]
+
+
+def with_history(
+    db: duckdb.DuckDBPyConnection,
+    spec: ExperimentSpec,
+    metrics: Sequence[Observed],
+    measured: Iterable[Measured],
+    *,
+    period: Period,
+    before: Sequence[PastDay],
+    partitions: Sequence[Partition],
+) -> list[Measured]:
+    """Measured metrics, with what their units did in the days before their own first exposure.
+
+    Where the logs have none of a metric's days, it has no history.
+
+    Args:
+        db: A connection with the units of a phase and what they did.
+        spec: The experiment.
+        metrics: What was observed.
+        measured: What it was made into.
+        period: The phase.
+        before: Days before the phase that the logs have.
+        partitions: The days of the phase: units that enter later have a history in them, and late rows lie there.
+    """
+    cuped, histories = spec.analysis.cuped, _histories(spec, metrics, before)
+    if cuped is None or not histories:
+        return list(measured)
+    pasts = sorted({past for each in histories for past in each.past})
+    _add_up(
+        db, pasts, [*before, *partitions], ran=[day.day for day in before if day.ran], period=period, days=cuped.days
+    )
+    make(db, "histories", filled("histories", numbers="".join(_numbers(each, pasts) for each in histories)))
+    moments = _moments(db, histories)
+    days = {each.own.metric: each.days for each in histories}
+    return [
+        replace(each, history=_of(each, moments), history_days=days[each.metric]) if each.metric in days else each
+        for each in measured
+    ]
+
+
+def _histories(spec: ExperimentSpec, metrics: Sequence[Observed], before: Sequence[PastDay]) -> list[_History]:
+    """Metrics with a history; both numbers of a ratio over exposures have one only where the experiment ran."""
+    found = []
+    for own in metrics:
+        made = made_of(spec.metrics[own.metric], measures_of(spec))
+        if made is None:
+            continue
+        totals = [made.x, *([made.y] if made.y else [])]
+        ran = any(total.measure.of_exposures for total in totals)
+        days = sum(day.ran or not ran for day in before)
+        if days:
+            # The days before are the window, whatever the metric's own.
+            past = tuple(_Past(replace(total, window_days=None), ran) for total in totals)
+            found.append(_History(own=own, past=past, any=made.any, days=days))
+    return found
+
+
+def _add_up(
+    db: duckdb.DuckDBPyConnection,
+    pasts: Sequence[_Past],
+    filed: Sequence[Filed],
+    *,
+    ran: Sequence[date],
+    period: Period,
+    days: int,
+) -> None:
+    """Make the table `past`: one column per number, of units that did anything."""
+    # Nobody's history lasts beyond the day on which the last unit enters.
+    show_rows_once(db, filed, {past.total.measure for past in pasts}, until=midnight(period.enroll_end))
+    times = {"earliest": midnight(period.start - timedelta(days=days))}
+    if ran:
+        times |= {"ran_from": midnight(min(ran)), "ran_until": midnight(max(ran) + timedelta(days=1))}
+    scales = scales_of([past.total for past in pasts], filed)
+    totals = "".join(
+        f", {_sum(past, scale)} as p{n}" for n, (past, scale) in enumerate(zip(pasts, scales, strict=True))
+    )
+    make(db, "past", filled("past", totals=totals, days=str(days)), **times)
+
+
+def _sum(past: _Past, scale: float) -> str:
+    ran = "e.happened >= $ran_from and e.happened < $ran_until"
+    return sum_of(past.total, scale, only=ran if past.ran else "")
+
+
+def _numbers(each: _History, pasts: Sequence[_Past]) -> str:
+    """What a unit did, and what it did before, under the same cap."""
+    did = [each.own.x, *([each.own.y] if each.own.is_ratio else [])]
+    before = [f"coalesce(p.p{pasts.index(past)}, 0)" for past in each.past]
+    if each.any:
+        before = [f"cast({number} > 0 as double)" for number in before]
+    if each.own.cap is not None:
+        before = [f"least({number}, {each.own.cap!r})" for number in before]
+    columns = zip([*(f"o.{name}" for name in did), *before], each.numbers, strict=True)
+    return f", o.{each.own.mature}" + "".join(f", {number} as {name}" for number, name in columns)
+
+
+def _moments(
+    db: duckdb.DuckDBPyConnection, histories: Sequence[_History]
+) -> dict[tuple[str, str, bool], VectorMoments]:
+    """Moments of every metric and its history by metric, variant, and whether units were seen in two variants.
+
+    Two scans: means first, then products of the distances from them; both by sums that no order of rows can change.
+    """
+    names = [name for each in histories for name in each.numbers]
+    sizes = next(rows(db, f"select {', '.join(f'coalesce(max(abs({n})), 0) as {n}' for n in names)} from histories"))
+    make(db, "history_means", filled("history_means", means="".join(_means(each, sizes) for each in histories)))
+    products = filled("history_products", products="".join(_products(each, sizes) for each in histories))
+    together = {(row["variant"], row["crossed"]): row for row in rows(db, products)}
+    return {
+        (each.own.metric, row["variant"], row["crossed"]): VectorMoments(
+            n=row[f"n{each.own.number}"],
+            mean=tuple(row[f"mean_{name}"] for name in each.numbers),
+            cross=tuple(
+                tuple(together[row["variant"], row["crossed"]][_product(a, b)] for b in each.numbers)
+                for a in each.numbers
+            ),
+        )
+        for row in rows(db, "select * from history_means")
+        for each in histories
+    }
+
+
+def _means(each: _History, sizes: Mapping[str, float]) -> str:
+    where = f"filter (where {each.own.mature})"
+    columns = [f"count(*) {where} as n{each.own.number}"]
+    for name in each.numbers:
+        total, back = exact_sum(name, scale_of(sizes[name]))
+        columns.append(f"coalesce({total} {where}{back} / nullif(count(*) {where}, 0), 0) as mean_{name}")
+    return "".join(f", {column}" for column in columns)
+
+
+def _products(each: _History, sizes: Mapping[str, float]) -> str:
+    columns = []
+    for a, b in combinations_with_replacement(each.numbers, 2):
+        # No distance from a mean is more than twice the largest size.
+        scale = scale_of(4 * sizes[a] * sizes[b])
+        total, back = exact_sum(f"(h.{a} - m.mean_{a}) * (h.{b} - m.mean_{b})", scale)
+        columns.append(f"coalesce({total} filter (where h.{each.own.mature}){back}, 0) as {_product(a, b)}")
+    return "".join(f", {column}" for column in columns)
+
+
+def _product(a: str, b: str) -> str:
+    return f"{min(a, b)}_{max(a, b)}"
+
+
+def _of(measured: Measured, moments: Mapping[tuple[str, str, bool], VectorMoments]) -> VectorMoments:
+    kinds = (False,) if measured.contamination == "exclude" else (False, True)
+    keys = ((measured.metric, measured.variant, crossed) for crossed in kinds)
+    return reduce(add, (moments[key] for key in keys if key in moments))

@@ -1,0 +1,181 @@
+"""One day of the outcome log becomes a partition: the events that some metric reads, each once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abflow.engine.exposure_day import FORMAT, UNIT_COLUMN, key_of, refuse_nulls
+from abflow.engine.inputs import digest_of
+from abflow.engine.measures import Measure, columns_needed, measures_of
+from abflow.engine.statements import filled, one, rows, statement, write
+from abflow.errors import ContractBroken
+from abflow.logs.cost import count_read
+from abflow.logs.layout import DayLog, LogFormat
+from abflow.logs.reading import as_text, connection, identifier, literal, open_day, reading, require_columns, utc
+from abflow.logs.resources import WHOLE_MACHINE, Resources
+from abflow.spec.experiment import ExperimentSpec
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeDay:
+    """What the partition of one day's outcomes holds, and what was left out of it.
+
+    Attributes:
+        inputs: Hash of what it was made from, which also names the file.
+        files: The events.
+        rows: In the log.
+        read: Rows that some metric reads, by measure, before any is left out.
+        repeated: Events that some metric reads and whose event_id had come before in the file.
+        events: Events that count, by type.
+        has_ids: Whether any of them has an event_id.
+        latest: Time of the last one.
+        largest: The largest size of a measured value, by measure.
+    """
+
+    day: date
+    inputs: str
+    files: tuple[str, ...]
+    rows: int
+    read: dict[str, int]
+    repeated: int
+    events: dict[str, int]
+    has_ids: bool
+    latest: datetime | None
+    largest: dict[str, float]
+
+
+def outcome_inputs(spec: ExperimentSpec, log: DayLog) -> str:
+    """Hash of everything the partition depends on: the day's files, and what the experiment reads of them."""
+    return digest_of(
+        format=FORMAT,
+        engine=spec.engine,
+        measures=[measure.label for measure in _measures(spec)],
+        outcomes=log.content_hash(),
+    )
+
+
+def build_outcome_day(
+    spec: ExperimentSpec, log: DayLog, folder: Path, *, resources: Resources = WHOLE_MACHINE
+) -> OutcomeDay:
+    """Write one day's events into `folder`, a pure function of that day's log.
+
+    Raises:
+        DataError: A file cannot be read.
+        ContractBroken: The log is not what the spec promised.
+    """
+    inputs = outcome_inputs(spec, log)
+    file = f"events-{inputs[:16]}.parquet"
+    measures = _measures(spec)
+    with connection(resources) as db:
+        _open(db, spec, log)
+        with reading(log):
+            total = one(db, "select count(*) from raw_outcomes")
+            count_read(rows=total)
+            _refuse_what_cannot_count(db, log)
+            repeats = _has_repeats(db)
+            write(db, filled("events_of_ids" if repeats else "events", key=key_of("event_id")), folder / file)
+            read = _by_measure(db) if repeats else {}
+        kept = {row["measure"]: row for row in rows(db, filled("events_kept", file=literal(str(folder / file))))}
+    read = read or {label: row["events"] for label, row in kept.items()}
+    by_event = {m.event_type: next(k for k in measures if k.event_type == m.event_type) for m in measures}
+    events = {event: kept[m.label]["events"] for event, m in by_event.items() if m.label in kept}
+    return OutcomeDay(
+        day=log.day,
+        inputs=inputs,
+        files=(file,),
+        rows=total,
+        read=dict(sorted(read.items())),
+        repeated=sum(read[by_event[event].label] - count for event, count in events.items()),
+        events=dict(sorted(events.items())),
+        has_ids=any(row["with_id"] for row in kept.values()),
+        latest=max((row["latest"] for row in kept.values()), default=None),
+        largest={m.label: kept[m.label]["largest"] for m in measures if m.column and m.label in kept},
+    )
+
+
+def _by_measure(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    return dict(db.execute("select measure, count(*) from measured_rows group by measure").fetchall())
+
+
+def _measures(spec: ExperimentSpec) -> tuple[Measure, ...]:
+    return tuple(measure for measure in measures_of(spec) if not measure.of_exposures)
+
+
+def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> None:
+    """Make the view of the rows that some metric reads."""
+    columns = open_day(db, log, view="raw_outcomes", as_json=True)
+    needed = dict.fromkeys(("timestamp", UNIT_COLUMN, "event_type"), "the outcome log")
+    needed |= columns_needed(spec, of_exposures=False)
+    require_columns(log, columns, needed)
+    layers = [_layer(layer, columns, log) for layer in _layers(_measures(spec))]
+    kind = "view" if log.format is LogFormat.PARQUET else "table"
+    with reading(log):
+        db.execute(f"create or replace temp {kind} measured_rows as {' union all '.join(layers)}")
+
+
+def _layers(measures: tuple[Measure, ...]) -> list[list[Measure]]:
+    """Measures in as few scans as there are columns read of one event type; most experiments have one layer."""
+    layers: list[list[Measure]] = []
+    for measure in measures:
+        free = next((layer for layer in layers if all(m.event_type != measure.event_type for m in layer)), None)
+        if free is None:
+            layers.append([measure])
+        else:
+            free.append(measure)
+    return layers or [[]]
+
+
+def _layer(measures: list[Measure], columns: dict[str, str], log: DayLog) -> str:
+    """Every event of some types, each read through one column."""
+    unit, event_type = (as_text(name, columns[name]) for name in (UNIT_COLUMN, "event_type"))
+    event_id = as_text("event_id", columns["event_id"]) if "event_id" in columns else "cast(null as varchar)"
+    types = ", ".join(literal(measure.event_type) for measure in measures) or "null"
+    labels = "".join(f" when {literal(m.event_type)} then {literal(m.label)}" for m in measures)
+    amounts = "".join(
+        f" when {literal(m.event_type)} then {_number(m.column, columns[m.column])}" for m in measures if m.column
+    )
+    measure = f"case {event_type}{labels} end" if measures else "cast(null as varchar)"
+    amount = f"case {event_type}{amounts} end" if amounts else "null"
+    counted = ", ".join(literal(m.event_type) for m in measures if not m.column)
+    is_counted = f"{event_type} in ({counted})" if counted else "false"
+    return (
+        f"select {unit} as unit_id, {measure} as measure, {utc('timestamp', columns['timestamp'], log)} as happened, "
+        f"cast({amount} as double) as amount, {is_counted} as is_counted, "
+        f"{event_id} as event_id from raw_outcomes where {event_type} in ({types})"
+    )
+
+
+def _number(column: str, type_: str) -> str:
+    given = as_text(column, type_) if type_ == "JSON" else identifier(column)
+    return f"try_cast({given} as double)"
+
+
+def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, log: DayLog) -> None:
+    """Raises ContractBroken when a row that a metric reads belongs to nobody, to no time, or has no number."""
+    without_time, without_unit, unreadable = db.execute(statement("outcome_contract")).fetchall()[0]
+    refuse_nulls(log, ("timestamp", UNIT_COLUMN), [without_time, without_unit])
+    if unreadable:
+        label, count = db.execute(
+            "select measure, count(*) from measured_rows where not is_counted "
+            "and (amount is null or not isfinite(amount)) group by measure order by measure limit 1"
+        ).fetchall()[0]
+        event, _, column = label.rpartition(":")
+        raise ContractBroken(
+            f"log 'outcomes', day {log.day}: {column} of {count} {event!r} events in {log.folder} is missing or not a "
+            "finite number; correct the log, because counting it as 0 would move the mean"
+        )
+
+
+def _has_repeats(db: duckdb.DuckDBPyConnection) -> bool:
+    """Whether some event_id stands twice among the rows of a measure; see `exposure_day` for the hashes."""
+    named, different = db.execute(
+        "select count(event_id), count(distinct hash(event_id, measure)) filter (where event_id is not null) "
+        "from measured_rows"
+    ).fetchall()[0]
+    return bool(named != different)

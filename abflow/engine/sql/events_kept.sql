@@ -1,0 +1,10 @@
+-- one row per measure: what a partition of events holds of it
+select
+    measure,
+    count(*) as events,
+    count(id_low) > 0 as with_id,
+    max(happened) as latest,
+    coalesce(max(abs(amount)), 0) as largest
+from read_parquet({file})
+group by measure
+order by measure

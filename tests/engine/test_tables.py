@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from abflow.analysis.compare import compare
+from abflow.analysis.looks import Look
+from abflow.analysis.readout import Readout
+from abflow.engine.measuring import measure
+from abflow.engine.tables import MOMENTS, READOUT, open_tables, write_look
+from tests.engine.small_logs import at, build, by_day, experiment, exposure, outcome, partitions_of, recorded
+
+METRICS = """
+  visits: {role: primary, kind: count, event: visit, mde: {relative: 0.1}}
+  price: {role: secondary, kind: ratio, numerator: purchase, numerator_value: value, denominator: visit, why: asked for}
+"""
+
+
+def test_the_tables_hold_what_was_measured_and_compared(tmp_path: Path) -> None:
+    spec = experiment(METRICS, enroll_days=5)
+    shown = by_day([exposure(f"u{n}", "ab"[n % 2], at(0, 1)) for n in range(40)])
+    done = by_day([outcome(f"u{n}", event, at(n % 5, 5), 2.0) for n in range(30) for event in ("visit", "purchase")])
+    record = recorded(spec, tmp_path, partitions_of(tmp_path, build(spec, tmp_path, shown, done)))
+    population = measure(spec, record)
+    look = Look(day=5, final=True, planned=40)
+    compared, beside = (compare(spec, population, contamination=kind, look=look) for kind in ("exclude", "keep_first"))
+    readout = Readout(
+        experiment=spec.experiment,
+        spec_sha256=spec.sha256,
+        inputs=record.inputs,
+        cut_off=date(2026, 3, 7),
+        units=population.units(),
+        too_late=0,
+        crossed=0,
+        contamination="exclude",
+        checks=(),
+        comparisons=compared,
+        beside=beside,
+    )
+    kept = write_look(population, readout, tmp_path, readout_sha256="ab" * 32)
+    partitions = record.partitions
+    files = {
+        "moments": [tmp_path / kept.files[0]],
+        "readout": [tmp_path / kept.files[1]],
+        "events": [partition.events for partition in partitions],
+        "unit_days": [partition.units for partition in partitions],
+        "units test": [record.state.file],
+    }
+    with open_tables(spec, files) as db:
+        columns = {
+            name: [row[0] for row in db.execute(f"describe {name}").fetchall()] for name in ("moments", "readout")
+        }
+        assert columns == {"moments": list(MOMENTS), "readout": list(READOUT)}
+        units = (
+            "select variant, count(*), sum(\"count of visit\") from units where phase = 'test' group by all order by 1"
+        )
+        assert db.execute(units).fetchall() == [("a", 20, 15.0), ("b", 20, 15.0)]
+        whole = db.execute(
+            "select n, mean from moments where metric = 'visits' and split_by = 'all' order by all"
+        ).fetchall()
+        assert whole == [(20, 0.75)] * 4
+        ratio = db.execute(
+            "select distinct mean_numerator / mean_denominator from moments where metric = 'price' and split_by = 'all'"
+        ).fetchall()
+        assert ratio == [(2.0,)]
+        read = db.execute("select metric, arm, contamination, effect from readout order by all").fetchall()
+        assert [row[:3] for row in read] == [
+            ("price", "b", "exclude"),
+            ("price", "b", "keep_first"),
+            ("visits", "b", "exclude"),
+            ("visits", "b", "keep_first"),
+        ]
+        assert db.execute("select count(*) from events").fetchall() == [(60,)]
+        assert db.execute("select sum(exposures) from unit_days").fetchall() == [(40,)]
+
+
+def test_a_table_that_is_not_made_yet_is_not_there(tmp_path: Path) -> None:
+    with open_tables(experiment(), {}) as db:
+        assert db.execute("show tables").fetchall() == []
