@@ -1,13 +1,15 @@
-"""`PromotionPlan`: what would change in the registry, as a value that one function describes and another applies."""
+"""`PromotionPlan`: what would change in the registry, described by one function and applied by another; `Receipt`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Literal, assert_never
 
 PREVIOUS = "previous_"
+RECEIPT = "receipt"  # the name that it is kept under
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,19 @@ class PromotionPlan:
     def sha256(self) -> str:
         """Hash of the plan; an approval names it."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was changed in the registry, and the ledger entry that says so."""
+
+    experiment: str
+    plan_sha256: str
+    promoted: str
+    replaced: str | None
+    changes: tuple[str, ...]
+    ledger_sha256: str
+    at: datetime
 
 
 def plan_promotion(  # noqa: PLR0913  every part of what is decided

@@ -11,6 +11,7 @@ from typing import Any
 from abflow.registry.mlflow_client import mlflow_client, mlflow_errors
 
 EXPERIMENT_TAG = "abflow.experiment"
+ALARM_TAG = "abflow.alarm"
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,28 @@ class MlflowTracking:
 
         The time is the day's, so that writing a day again finds the same row and adds none.
         """
+        at = datetime.combine(day, time(), tzinfo=UTC)
+        self._log({f"health/{name}": value for name, value in metrics.items()}, step, at)
+
+    def cost(self, lifecycle_step: str, step: int, metrics: Mapping[str, float], *, at: datetime) -> None:
+        """Write what a step of one day cost; done again, it costs again, which is a value of its own."""
+        self._log({f"cost/{lifecycle_step}/{name}": value for name, value in metrics.items()}, step, at)
+
+    def _log(self, metrics: Mapping[str, float], step: int, at: datetime) -> None:
         from mlflow.entities import Metric
 
-        at = int(datetime.combine(day, time(), tzinfo=UTC).timestamp() * 1000)
-        with mlflow_errors(self.tracking_uri, f"writing the health of {self.experiment!r} on {day}"):
-            values = [Metric(f"health/{name}", value, at, step) for name, value in sorted(metrics.items())]
+        when = int(at.timestamp() * 1000)
+        with mlflow_errors(self.tracking_uri, f"writing metrics of {self.experiment!r}"):
+            values = [Metric(name, value, when, step) for name, value in sorted(metrics.items())]
             self._client.log_batch(self._run_id, metrics=values)
+
+    def alarm(self, sentence: str) -> None:
+        """Write on the run what restated days have changed; nothing takes an earlier alarm back."""
+        with mlflow_errors(self.tracking_uri, f"writing the alarm of {self.experiment!r}"):
+            if sentence:
+                self._client.set_tag(self._run_id, ALARM_TAG, sentence[:5000])
+            elif ALARM_TAG in self._client.get_run(self._run_id).data.tags:
+                self._client.delete_tag(self._run_id, ALARM_TAG)
 
     def evidence(self, name: str, text: str) -> None:
         """Write a piece of evidence, such as the readout, as an artifact."""

@@ -1,0 +1,175 @@
+"""Days whose logs changed after they had been read: they are read again, and all that rests on them is done again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from abflow import __version__
+from abflow.analysis.wording import spans
+from abflow.errors import DataError, LogMissing
+from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.guards import current_blueprint
+from abflow.lifecycle.partitions import inputs_now, inputs_of, sources_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A day as it was when everything that rests on it had been done.
+
+    Attributes:
+        files: The stamp of its log files; while it is the same, nobody reads them again.
+        reader: The version of abflow and the hash of the experiment file, which say what is read of them.
+        inputs: Hash of what its partitions were made from.
+    """
+
+    files: str
+    reader: str
+    inputs: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A day whose partitions are others than what rests on it was made from.
+
+    Attributes:
+        restated: Whether its log files changed; otherwise other things are read of them.
+        before: Hash of what the partitions were made from.
+        now: The day as it is to be noted when everything is done.
+    """
+
+    day: date
+    restated: bool
+    before: str
+    now: Settled
+
+
+def catch_up(bench: Bench, *, now: datetime) -> str:
+    """Read days again whose logs changed since, then redo in the order of the days what rests on them.
+
+    A day that nobody touched costs a look at its files' names, sizes and times. A day counts as settled only when all
+    is done, so whoever is killed half-way does it again.
+
+    Args:
+        bench: The experiment.
+        now: The time for the ledger.
+
+    Returns:
+        What was found and done, in a sentence or more; empty when no day has changed.
+
+    Raises:
+        DataError: The new files of a day are broken; its partitions and all that was made from them stay as they were.
+        GateStopped: What was done again holds the experiment.
+    """
+    if not _unsettled(bench):
+        return ""
+    with bench.store.notes.lock():  # runs that are cleared together would all do the same
+        changes = [change for day in _unsettled(bench) if (change := _change(bench, day))]
+        if not changes:
+            return ""
+        from abflow.lifecycle.consequences import redo  # nearly every day has none
+
+        told = _in_words(changes)
+        log.warning("%s: %s", bench.spec.experiment, told)
+        _record(bench, changes, now=now)
+        done = redo(bench, {change.day for change in changes}, now=now)
+        for change in changes:
+            bench.store.notes.save(_name(change.day), change.now)
+    return " ".join([told, *done])
+
+
+@contextmanager
+def noting(bench: Bench, day: date) -> Iterator[None]:
+    """Note that a day is read in this block for the first time, so that nobody reads it again before its files change.
+
+    What the files were is asked before they are read: what changes meanwhile is noticed later.
+    """
+    files = None
+    if inputs_of(bench, day) is None:  # otherwise something may rest on it, and that is for `catch_up` to settle
+        with suppress(DataError):  # who reads them will say what is wrong
+            files = _files_of(bench, day)
+    yield
+    if files:
+        bench.store.notes.save(_name(day), _settled(bench, files, bench.manifest(day).inputs))
+
+
+def _unsettled(bench: Bench) -> list[date]:
+    """The days that were read, and whose files do not look as they did then."""
+    cuped = bench.spec.analysis.cuped
+    first = bench.calendar.first - timedelta(days=cuped.days if cuped else 0)
+    days = (first + timedelta(days=number) for number in range((bench.calendar.last - first).days + 1))
+    return [day for day in days if _looks_other(bench, day)]
+
+
+def _looks_other(bench: Bench, day: date) -> bool:
+    noted = bench.store.notes.find(_name(day), Settled)
+    if noted is None:
+        return inputs_of(bench, day) is not None
+    try:
+        return (noted.files, noted.reader) != (_files_of(bench, day), _reader(bench))
+    except DataError:
+        return True
+
+
+def _change(bench: Bench, day: date) -> Change | None:
+    """Build a day again; returns what changed, or None when it has become what it was."""
+    noted, known = bench.store.notes.find(_name(day), Settled), inputs_of(bench, day)
+    try:
+        files = _files_of(bench, day)
+        current_blueprint(bench)
+        made = inputs_now(bench, day)
+    except LogMissing:
+        return None  # logs that were cleared away say nothing new
+    except DataError as error:
+        raise type(error)(
+            f"{bench.spec.experiment}: the logs of {day} changed after they had been read. {str(error).rstrip('.')}. "
+            "Until then its partitions, and all that was made from them, stay as they were"
+        ) from error
+    settled = _settled(bench, files, made)
+    before = noted.inputs if noted else known
+    if before == known == made:
+        bench.store.notes.save(_name(day), settled)
+        return None
+    return Change(day=day, restated=noted is None or noted.files != files, before=before or "", now=settled)
+
+
+def _files_of(bench: Bench, day: date) -> str:
+    """A text that changes whenever a file of the day's logs does."""
+    return " ".join(bench.log(source, day).stamp() for source in sources_of(bench, day))
+
+
+def _settled(bench: Bench, files: str, inputs: str) -> Settled:
+    return Settled(files=files, reader=_reader(bench), inputs=inputs)
+
+
+def _reader(bench: Bench) -> str:
+    return f"{__version__} {bench.spec.sha256}"
+
+
+def _in_words(changes: Iterable[Change]) -> str:
+    restated = [change.day for change in changes if change.restated]
+    asked = [change.day for change in changes if not change.restated]
+    told = []
+    if restated:
+        told.append(f"Read again, because the logs were restated: {spans(restated)}.")
+    if asked:
+        told.append(f"Read again, because other things are asked of their logs now: {spans(asked)}.")
+    return " ".join(told)
+
+
+def _record(bench: Bench, changes: Iterable[Change], *, now: datetime) -> None:
+    days = {str(change.day): change.now.inputs for change in changes if change.restated}
+    if not days:
+        return
+    facts = {"days": days, "before": {str(change.day): change.before for change in changes if change.restated}}
+    with bench.ledger.lock():
+        bench.ledger.record_once("restated", bench.spec.experiment, facts, at=now, same="days")
+
+
+def _name(day: date) -> str:
+    return f"settled/date={day}"
