@@ -9,6 +9,7 @@ from abflow.calibration import (
     bandit,
     bayesian,
     clean_checks,
+    clean_logs,
     cuped,
     decision,
     decision_looks,
@@ -20,6 +21,7 @@ from abflow.calibration import (
     sample_ratio,
     sequential,
     trends,
+    whole_lifecycle,
 )
 from abflow.calibration.study import Study
 from abflow.errors import SpecError
@@ -33,12 +35,14 @@ STUDIES: tuple[Study, ...] = (
     *multiplicity.STUDIES,
     *sample_ratio.STUDIES,
     *clean_checks.STUDIES,
+    *clean_logs.STUDIES,
     *sequential.STUDIES,
     *bayesian.STUDIES,
     *bandit.STUDIES,
     *decision.STUDIES,
     *decision_looks.STUDIES,
     *harm.STUDIES,
+    *whole_lifecycle.STUDIES,
 )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from itertools import product
 from typing import Any
 
@@ -14,10 +14,10 @@ import numpy as np
 
 from abflow.analysis.compare import compare
 from abflow.analysis.measurement import Assumed, Assumptions
+from abflow.analysis.played_decision import verdict_on
 from abflow.analysis.population import Measured, Population
-from abflow.analysis.readout import Comparison, Readout
 from abflow.analysis.sizing import size_test
-from abflow.analysis.verdict import Decision, decide
+from abflow.analysis.verdict import Decision
 from abflow.calibration.study import Rate, Study, at_least, at_most, exactly
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric
@@ -147,30 +147,7 @@ def population_of(spec: ExperimentSpec, arms: Mapping[tuple[str, str], Moments])
 
 
 def _decided(spec: ExperimentSpec, population: Population) -> Decision:
-    return decision_on(spec, compare(spec, population, contamination="exclude"))
-
-
-def decision_on(
-    spec: ExperimentSpec, comparisons: tuple[Comparison, ...], *, day: int = DAYS, final: bool = True
-) -> Decision:
-    """The decision of a readout with these comparisons and without a failed check."""
-    readout = Readout(
-        experiment=spec.experiment,
-        spec_sha256="",
-        inputs="",
-        cut_off=FIRST + timedelta(days=day),
-        units={},
-        too_late=0,
-        crossed=0,
-        contamination="exclude",
-        checks=(),
-        comparisons=comparisons,
-        beside=tuple(replace(comparison, contamination="keep_first") for comparison in comparisons),
-        day=day,
-        final=final,
-    )
-    versions = dict.fromkeys(spec.variants)
-    return decide(spec, readout, readout_sha256="", versions=versions, champion_moved=None).decision
+    return verdict_on(spec, compare(spec, population, contamination="exclude"), day=DAYS, final=True).decision
 
 
 def _clear_signals(primary: Mapping[str, Any], mde: float, guardrails: int) -> Callable[[int, int], tuple[Rate, ...]]:

@@ -10,12 +10,12 @@ import numpy as np
 
 from abflow.analysis.compare import compare
 from abflow.analysis.looks import Look, PastLook, left_behind
+from abflow.analysis.played_decision import verdict_on
 from abflow.analysis.verdict import Decision
 from abflow.calibration.decision import (
     BOUGHT,
     DAYS,
     SPENT,
-    decision_on,
     drawn_arms,
     planned,
     population_of,
@@ -45,7 +45,7 @@ def _first_decision(rng: np.random.Generator, spec: ExperimentSpec, units: int, 
         mature = now
         look = Look(day=day, final=day == cut_off, planned=2.0 * units, past=past)
         comparisons = compare(spec, population_of(spec, arms), contamination="exclude", look=look)
-        decision = decision_on(spec, comparisons, day=day, final=look.final)
+        decision = verdict_on(spec, comparisons, day=day, final=look.final).decision
         if decision is not Decision.NONE_YET:
             return decision
         past = (*past, left_behind(look, comparisons))
