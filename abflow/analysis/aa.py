@@ -13,11 +13,12 @@ from abflow.analysis.gates import Check, Status
 from abflow.analysis.looks import arm_shares
 from abflow.analysis.population import Population
 from abflow.analysis.wording import count, effect, p_value
+from abflow.spec.built_in import is_built_in
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Metric, ProportionMetric, QuantileMetric, RatioMetric, Role
 from abflow.stats.multiplicity import holm
 from abflow.stats.rerandomisation import Rerandomised, rerandomised_aa
-from abflow.stats.result import Unavailable
+from abflow.stats.result import Unavailable, UnavailableReason
 
 MetricValues = Callable[[str], NDArray[np.float64]]  # one row per unit; a ratio's numerator and denominator
 
@@ -109,7 +110,9 @@ def _differences(spec: ExperimentSpec, population: Population) -> list[Check]:
         for arm in spec.treatments:
             result = difference(spec, population, name, arm, contamination="exclude")
             if isinstance(result, Unavailable):
-                decides = metric.role is not Role.SECONDARY
+                # Calls that never fail are no reason to distrust the logs.
+                never_fails = is_built_in(metric) and result.reason is UnavailableReason.NO_VARIANCE
+                decides = metric.role is not Role.SECONDARY and not never_fails
                 unavailable.append(
                     Check(
                         name=f"A/A difference of {name}, {arm}",

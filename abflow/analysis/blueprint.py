@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +53,21 @@ class Frozen:
     test_start: date
     needed_units: int | None
     expected_units: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extended:
+    """A test that goes on past the last day of its plan, as the plan promised for want of precision.
+
+    Attributes:
+        on: The last day of the plan.
+        last: The last day now.
+        days: Of the test now.
+        precision: By arm, the information that it had, in percent of the plan; None where there was none.
+    """
+
+    on: date
+    last: date
+    days: int
+    precision: dict[str, float | None]
+    at: datetime

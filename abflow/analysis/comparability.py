@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from abflow.analysis import estimates
 from abflow.analysis.gates import Check, Status
 from abflow.analysis.population import Overlap, Population
+from abflow.analysis.propensities import balance_in_parts
 from abflow.analysis.samples import pooled_sample, samples_of
-from abflow.analysis.wording import effect, p_value
+from abflow.analysis.wording import count, effect, p_value
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Role
 from abflow.stats.independence import independence
 from abflow.stats.means import difference_in_means
+from abflow.stats.moments import Moments
 from abflow.stats.multiplicity import holm
 from abflow.stats.result import Estimate, Unavailable
 
@@ -24,13 +26,12 @@ def split_by_segment(spec: ExperimentSpec, population: Population) -> tuple[Chec
     """Is the split the same in every level of the registered segments? A total that is right can hide that."""
     tested, checks = [], []
     for segment in spec.segments:
-        name = f"split by {segment}"
-        found = independence(_table(spec, population, segment))
+        found = _split(spec, population, segment)
         if isinstance(found, Unavailable):
             sentence = f"The split by {segment} is not tested: {found.detail}."
-            checks.append(Check(name=name, status=Status.NOT_CHECKED, sentence=sentence))
+            checks.append(Check(name=f"split by {segment}", status=Status.NOT_CHECKED, sentence=sentence))
         else:
-            tested.append((segment, found.p_value))
+            tested.append((segment, found))
     corrected = holm([p for _, p in tested])
     for (segment, p), adjusted in zip(tested, corrected, strict=True):
         words = "differs between levels" if adjusted < FAIL else "is the same in every level"
@@ -43,6 +44,19 @@ def split_by_segment(spec: ExperimentSpec, population: Population) -> tuple[Chec
             )
         )
     return tuple(checks)
+
+
+def _split(spec: ExperimentSpec, population: Population, segment: str) -> float | Unavailable:
+    """The p-value that the levels are split alike, or as the logged probabilities of their units announce."""
+    weighed: dict[str, dict[str, Moments]] = {}
+    for part in population.segments:
+        if part.segment == segment and part.inverse_propensity:
+            weighed.setdefault(part.level, {})[part.variant] = part.inverse_propensity
+    if weighed:
+        in_parts = balance_in_parts(weighed)
+        return in_parts if isinstance(in_parts, Unavailable) else in_parts.together
+    found = independence(_table(spec, population, segment))
+    return found if isinstance(found, Unavailable) else found.p_value
 
 
 def _table(spec: ExperimentSpec, population: Population, segment: str) -> list[list[int]]:
@@ -108,14 +122,15 @@ def overlap_checks(overlaps: Sequence[Overlap]) -> tuple[Check, ...]:
         variants, others = sorted({o.variant for o in shared}), sorted({o.other_variant for o in shared})
         units = {(o.variant, o.other_variant): o.units for o in shared}
         found = independence([[units.get((variant, level), 0) for level in others] for variant in variants])
-        name, total = f"overlap with {other}", sum(o.units for o in shared)
+        total = sum(o.units for o in shared)
+        name, told = f"overlap with {other}", f"{count(total)} units are in {other} too"
         if isinstance(found, Unavailable):
-            sentence = f"{total} units are in {other} too; not tested: {found.detail}."
+            sentence = f"{told}; not tested: {found.detail}."
             checks.append(Check(name=name, status=Status.NOT_CHECKED, sentence=sentence))
             continue
         status = Status.WARN if found.p_value < FAIL else Status.PASS
         words = "is tied to" if status is Status.WARN else "is independent of"
-        sentence = f"{total} units are in {other} too, and the assignment {words} its own (p {p_value(found.p_value)})."
+        sentence = f"{told}, and the assignment {words} its own (p {p_value(found.p_value)})."
         numbers = {"units": float(total), "p_value": found.p_value, "cramers_v": found.cramers_v}
         checks.append(Check(name=name, status=status, sentence=sentence, numbers=numbers))
     return tuple(checks)

@@ -12,6 +12,7 @@ from abflow.analysis.readout import ArmSummary, Comparison
 from abflow.analysis.samples import Sample, Samples, without_cuped
 from abflow.analysis.second_estimate import within_days_of_entry
 from abflow.analysis.wording import percent
+from abflow.spec.built_in import is_built_in
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric, Role
 from abflow.stats.proportions import cohens_h, size_in_words
@@ -63,10 +64,11 @@ def estimated(
             planned=look.horizon_units if spec.analysis.is_sequential else None,
         ),
         cap=control.cap,
+        notes=(metric.why,) if metric.why and is_built_in(metric) else (),
     )
     if isinstance(effect, Unavailable):
         return comparison
-    comparison = _with_history(comparison, samples, arm, control.variant, confidence=confidence)
+    comparison = _with_history(spec, comparison, samples, arm, confidence=confidence)
     second = within_days_of_entry(spec, population, name, arm, contamination, confidence=confidence)
     comparison = replace(comparison, stratified=second)
     if isinstance(metric, ProportionMetric):
@@ -84,10 +86,13 @@ def _summary(sample: Sample) -> ArmSummary:
         sd=plain.variance**0.5 if plain.n > 1 else None,
         non_zero=sample.non_zero,
         immature=sample.immature,
+        without_denominator=sample.without_denominator,
     )
 
 
-def _with_history(comparison: Comparison, samples: Samples, arm: str, control: str, *, confidence: float) -> Comparison:
+def _with_history(
+    spec: ExperimentSpec, comparison: Comparison, samples: Samples, arm: str, *, confidence: float
+) -> Comparison:
     """The unadjusted effect beside the adjusted one, or why history took nothing off."""
     history = samples.history
     if history is None:
@@ -96,10 +101,10 @@ def _with_history(comparison: Comparison, samples: Samples, arm: str, control: s
     if why is not None or isinstance(history, Unavailable):
         detail = why.detail if why else ""
         return replace(comparison, notes=(*comparison.notes, f"CUPED took nothing off: {detail}."))
-    plain = [without_cuped(samples[each]) for each in (control, arm)]
+    plain = [without_cuped(samples[each]) for each in (spec.control_name, arm)]
     note = (
         f"CUPED, coefficient {history.theta:.4g}: what units did before explains "
-        f"{percent(1 - history.design_effect, 1)} of the variance."
+        f"{percent(1 - history.design_effect, 1)} of the variance.{_covered(spec, samples)}"
     )
     return replace(
         comparison,
@@ -107,3 +112,11 @@ def _with_history(comparison: Comparison, samples: Samples, arm: str, control: s
         variance_kept=history.design_effect,
         notes=(*comparison.notes, note),
     )
+
+
+def _covered(spec: ExperimentSpec, samples: Samples) -> str:
+    """What is told where the logs do not reach back as far as the plan asks."""
+    asked = spec.analysis.cuped.days if spec.analysis.cuped else 0
+    if samples.history_days >= asked:
+        return ""
+    return f" Of the {asked} days before, the logs have {samples.history_days}."

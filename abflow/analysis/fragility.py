@@ -13,8 +13,9 @@ from abflow.analysis.reading import Reading
 from abflow.analysis.samples import Sample
 from abflow.analysis.wording import effect, p_value
 from abflow.spec.metrics import Metric
+from abflow.stats.influence import Side, most_influential
 from abflow.stats.permutation import permutation_test
-from abflow.stats.result import Unavailable
+from abflow.stats.result import Estimate, Unavailable
 
 LARGEST_UNIT_MOVES = 0.5  # standard errors of the effect; beyond, one unit carries too much of it
 SEED = 1  # any: the same data give the same p-value
@@ -57,22 +58,23 @@ def one_unit(
         values: The metric's units by arm; None where nobody can fetch them.
     """
     whole = reading.question(control, treatment)
-    pairs = (
-        (_without(control, control.lowest), treatment),
-        (_without(control, control.highest), treatment),
-        (control, _without(treatment, treatment.lowest)),
-        (control, _without(treatment, treatment.highest)),
-    )
-    asked = [(pair, question) for pair in pairs if not isinstance(question := reading.question(*pair), Unavailable)]
-    if isinstance(whole, Unavailable) or not asked:
+    if isinstance(whole, Unavailable):
         return OneUnit(decides=True)
-    here = whole.effect.value
-    pair, furthest = max(asked, key=lambda each: abs(each[1].effect.value - here))
-    moved = abs(furthest.effect.value - here)
-    again = reading.answer(*pair)
+
+    def without(arm: Side, unit: float) -> tuple[Sample, Sample]:
+        return (_without(control, unit), treatment) if arm == "control" else (control, _without(treatment, unit))
+
+    def left(arm: Side, sample: Sample) -> dict[float, Estimate | Unavailable]:
+        return {unit: _effect(reading, *without(arm, unit)) for unit in (sample.lowest, sample.highest)}
+
+    found = most_influential(whole.effect, control=left("control", control), treatment=left("treatment", treatment))
+    if isinstance(found.without, Unavailable):
+        return OneUnit(decides=True, note=f"Without one unit there is no effect: {found.without.detail}.")
+    again = reading.answer(*without(found.arm, found.unit))
     changes = isinstance(again, Unavailable) or again.word is not answer.word
-    if moved <= LARGEST_UNIT_MOVES * whole.effect.se:
+    if found.standard_errors <= LARGEST_UNIT_MOVES:
         return OneUnit(decides=changes)
+    moved = abs(found.estimate.value - found.without.value)
     note = f"One unit moves the effect by {effect(metric, moved)}, more than half its standard error"
     permuted = _permuted(control, treatment, values)
     if permuted is None:
@@ -89,6 +91,11 @@ def one_unit(
 def _without(sample: Sample, value: float) -> Sample:
     """The sample without one unit of this value; what CUPED took off the unit is not known and stays."""
     return replace(sample, moments=sample.moments.without(value)) if sample.moments.n else sample
+
+
+def _effect(reading: Reading, control: Sample, treatment: Sample) -> Estimate | Unavailable:
+    asked = reading.question(control, treatment)
+    return asked if isinstance(asked, Unavailable) else asked.effect
 
 
 def _permuted(control: Sample, treatment: Sample, values: UnitValues | None) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from abflow.analysis import estimates, wording
 from abflow.analysis.gates import Check, Status
-from abflow.analysis.looks import arm_shares
+from abflow.analysis.looks import UNKNOWN_PLAN, arm_shares
 from abflow.analysis.margins import sign_of
 from abflow.analysis.population import Population
 from abflow.analysis.samples import Sample, samples_of
@@ -17,8 +17,6 @@ from abflow.stats.confidence_sequence import sequence_bounds
 from abflow.stats.result import Unavailable
 
 FALSE_STOPS = 0.05  # at most, over all metrics, arms and days together
-# Where nobody knows how many units come. Any number keeps the promise; it only says where the bound is sharpest.
-UNKNOWN_PLAN = 10_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +43,8 @@ def find_harm(
     """The first harmed metric of every arm that is still served.
 
     Every guardrail may lose its margin and the primary nothing; each is tested by a one-sided confidence sequence
-    at 0.05 over the number of these metrics times arms.
+    at 0.05 over the number of these metrics times arms. History is not taken off, also where the plan has CUPED: the
+    bound holds either way, and a day's health does not have to read the days before the test.
 
     Args:
         spec: The experiment.
@@ -59,9 +58,7 @@ def find_harm(
     shares, tuned_to = arm_shares(spec), planned or UNKNOWN_PLAN
     found: dict[str, Harm] = {}
     for name in watched:
-        samples = samples_of(
-            spec, population, name, spec.analysis.contamination, take_history_off=spec.analysis.cuped is not None
-        )
+        samples = samples_of(spec, population, name, spec.analysis.contamination, take_history_off=False)
         for arm in spec.treatments:
             if arm in found or arm in dropped:
                 continue

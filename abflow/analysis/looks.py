@@ -11,6 +11,9 @@ from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Role
 from abflow.stats.group_sequential import Look as Spent
 
+# Where nobody knows how many units come. Any number keeps a sequence's promise; it only says where it is sharpest.
+UNKNOWN_PLAN = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossed:
@@ -81,8 +84,8 @@ class ArmLook:
 
     @property
     def horizon_units(self) -> int:
-        """Units that the sequence is tuned to, at least 1."""
-        return max(round(self.planned), 1)
+        """Units that the sequence is tuned to."""
+        return round(self.planned) or UNKNOWN_PLAN
 
 
 def at_cut_off(spec: ExperimentSpec) -> Look:

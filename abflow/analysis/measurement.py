@@ -11,12 +11,12 @@ from operator import add
 from abflow.analysis import wording
 from abflow.analysis.gates import Check, Status
 from abflow.analysis.population import Measured, Population
+from abflow.spec.built_in import is_built_in
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Metric, ProportionMetric, QuantileMetric, RatioMetric, Role
 from abflow.stats.cuped import cuped_of_means, cuped_of_ratios
 from abflow.stats.means import ratio_moments
 from abflow.stats.quantile_interval import quantile_of_arm
-from abflow.stats.quantile_rows import QuantileRows
 from abflow.stats.result import Unavailable
 from abflow.stats.tails import normal_isf
 from abflow.stats.units_factor import history_factor
@@ -142,9 +142,8 @@ def _quantile_spread(q: float, arms: Sequence[Measured]) -> tuple[float, float] 
     if not rows:
         return None
     # The quantile of all arms together is the one that the pooled cut point was made for.
-    around = reduce(add, (each.at_pooled for each in rows))
-    whole = QuantileRows(histogram=reduce(add, (each.histogram for each in rows)), at_own=around, at_pooled=around)
-    found = quantile_of_arm(whole, q)
+    whole = reduce(add, rows)
+    found = quantile_of_arm(replace(whole, at_own=whole.at_pooled), q)
     if isinstance(found, Unavailable):
         return None
     se = (found.upper - found.lower) / (2 * normal_isf(0.025))
@@ -189,9 +188,17 @@ def _missing(spec: ExperimentSpec, name: str, arms: Sequence[Measured], *, has_a
     units, non_zero = _seen(arms)
     seen = "no A/A phase has measured it"
     if has_aa:
+        which = "with rows beyond it" if isinstance(spec.metrics[name], QuantileMetric) else "not zero"
         seen = (
-            f"the A/A phase has {wording.count(units)} mature units, of them {wording.count(non_zero)} not zero; "
+            f"the A/A phase has {wording.count(units)} mature units, of them {wording.count(non_zero)} {which}; "
             f"needed are {MIN_UNITS} and {MIN_NON_ZERO}"
+        )
+    if is_built_in(spec.metrics[name]):
+        # A service that hardly fails could never begin a test, because of a metric that nobody asked for.
+        return Check(
+            name=f"baseline of {name}",
+            status=Status.NOT_CHECKED,
+            sentence=f"{name} is built in and takes no part in the size: {seen}. It is tested all the same.",
         )
     way_out = _way_out(spec, name, has_aa=has_aa, units=units, non_zero=non_zero)
     return Check(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Literal
 
 from abflow.analysis import estimates
 from abflow.analysis.margins import sign_of
-from abflow.analysis.population import ENTRY_DAY, DailyEffects, Population
+from abflow.analysis.population import ENTRY_DAY, Population
 from abflow.analysis.readout import EffectsOverTime
 from abflow.analysis.segments import level_samples
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import QuantileMetric
 from abflow.stats.result import Unavailable
 from abflow.stats.trends import DailyMoments, Trend, trend_of_cohorts, trend_of_same_units
+from abflow.stats.vector_moments import VectorMoments
 
 WORDS: dict[str, Literal["wears_off", "grows", "steady"]] = {"wears off": "wears_off", "grows": "grows"}
 
@@ -46,25 +50,28 @@ def _by_entry_day(spec: ExperimentSpec, population: Population, name: str, arm: 
 
 def _since_exposure(spec: ExperimentSpec, population: Population, name: str, arm: str) -> EffectsOverTime | None:
     """The same units on every day, so the days are correlated."""
-    control = _daily(population, name, spec.control_name)
-    treatment = _daily(population, name, arm)
-    if control is None or treatment is None or len(control.mean) < 2:
+    control, treatment = (_daily(population, name, variants) for variants in (spec.controls, (arm,)))
+    if control is None or treatment is None:
         return None
     trend = trend_of_same_units(
-        _moments(control),
-        _moments(treatment),
+        _with_covariance(control),
+        _with_covariance(treatment),
         sign=sign_of(spec.metrics[name]),
         confidence=1 - spec.analysis.alpha,
     )
     return _told(name, arm, "day_since_exposure", tuple(str(n) for n in range(1, len(control.mean) + 1)), trend)
 
 
-def _daily(population: Population, name: str, variant: str) -> DailyEffects | None:
-    return next((d for d in population.daily if (d.metric, d.variant) == (name, variant)), None)
+def _daily(population: Population, name: str, variants: Sequence[str]) -> VectorMoments | None:
+    """One metric in some variants as if they were one."""
+    found = [each.moments for each in population.daily if each.metric == name and each.variant in variants]
+    return reduce(add, found) if found else None
 
 
-def _moments(daily: DailyEffects) -> DailyMoments:
-    return DailyMoments(n=daily.units, mean=daily.mean, covariance=daily.covariance)
+def _with_covariance(moments: VectorMoments) -> DailyMoments:
+    spread = max(moments.n - 1, 1)
+    covariance = [[product / spread for product in row] for row in moments.cross]
+    return DailyMoments(n=moments.n, mean=moments.mean, covariance=covariance)
 
 
 def _told(

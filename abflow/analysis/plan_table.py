@@ -9,6 +9,7 @@ from abflow.analysis.asked import Asked, look_fractions, reach_of
 from abflow.analysis.gates import Status
 from abflow.analysis.inflow import Duration, duration
 from abflow.analysis.plan_words import plan_in_words, units_by_arm
+from abflow.analysis.played_decision import PlayedDecision
 from abflow.analysis.posterior_plan import posterior_plan
 from abflow.analysis.sizing import Sizing
 from abflow.spec.experiment import ExperimentSpec, longest_window
@@ -71,6 +72,7 @@ class PlanTable:
         prospects: Of a plan read by posterior, at the units needed and without its guardrails.
         missing: What must be known first.
         sentences: The answer in words.
+        played: How often the decision falls as it should when it is played through; None where it was not.
     """
 
     experiment: str
@@ -91,6 +93,7 @@ class PlanTable:
     prospects: Prospects | None
     missing: tuple[str, ...]
     sentences: tuple[str, ...]
+    played: PlayedDecision | None = None
 
     @property
     def enough(self) -> bool | None:
@@ -108,7 +111,7 @@ def plan_table(spec: ExperimentSpec, sizing: Sizing) -> PlanTable:
         sizing: What `size_test` made of it.
     """
     expected = sizing.expected if sizing.inflow else None
-    missing = tuple(c.sentence for c in sizing.checks if c.name != "sample size" and c.status is not Status.PASS)
+    missing = tuple(c.sentence for c in sizing.checks if c.name != "sample size" and c.status is Status.INSUFFICIENT)
     takes = _takes(spec, sizing)
     promised = _prospects(spec, sizing)
     return PlanTable(

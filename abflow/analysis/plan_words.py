@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from abflow.analysis import wording
 from abflow.analysis.asked import aim_of, in_the_metrics_unit, reach_of
+from abflow.analysis.gates import Status
 from abflow.analysis.inflow import Duration, Inflow, counting_days
 from abflow.analysis.looks import arm_shares
 from abflow.analysis.sizing import Sizing
@@ -37,6 +38,7 @@ def plan_in_words(
         yield from (check.sentence for check in sizing.checks)
         return
     yield _needs(spec, sizing, size)
+    yield from (check.sentence for check in sizing.checks if check.status is Status.NOT_CHECKED)
     if inflow is None:
         yield "How many units come is not known yet, so neither is how long it takes."
     else:

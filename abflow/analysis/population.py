@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from abflow.stats.moments import JointMoments, Moments
+from abflow.analysis.attribution import Attribution
+from abflow.stats.moments import EMPTY, JointMoments, Moments
 from abflow.stats.quantile_rows import QuantileRows
 from abflow.stats.vector_moments import VectorMoments
 
 Contamination = Literal["exclude", "keep_first"]
+POLICIES: tuple[Contamination, ...] = ("exclude", "keep_first")
 ENTRY_DAY = "entry_day"  # what units of one day of entry share
 
 
@@ -22,6 +24,8 @@ class Cohort:
     Attributes:
         enrolled: Whether they entered early enough to count.
         crossed: Whether they were seen in another variant as well.
+        inverse_propensity: Of 1 over the logged probability of the variant that a unit got, over the units that have
+            one; None where the log has none, or nobody needs it because abflow's own hash assigns.
     """
 
     variant: str
@@ -29,6 +33,7 @@ class Cohort:
     enrolled: bool
     crossed: bool
     units: int
+    inverse_propensity: Moments | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +42,15 @@ class Measured:
 
     Attributes:
         moments: Of one number per unit whose mean is the metric; a ratio's and a quantile's units are linearised.
-        lowest: The smallest of these numbers.
-        highest: The largest of them.
+        lowest: The smallest of these numbers; of a quantile, none of whose units is ever left out, the quantile.
+        highest: The largest of them; of a quantile the quantile.
+        non_zero: Units with another number than 0; of a quantile those with rows on either side of it, whichever side
+            has fewer of them.
+        without_denominator: Mature units of a ratio that have a numerator and no denominator.
         pair: Numerator and denominator of a ratio.
         history: What the units did, then what they did before they were exposed: two numbers per unit, or the four
             of a ratio.
+        history_days: Days before the phase whose logs the history was read from.
         rows: Where the rows of a quantile lie.
     """
 
@@ -55,8 +64,10 @@ class Measured:
     immature: int
     cap: float | None
     cap_removes_all: bool
+    without_denominator: int = 0
     pair: JointMoments | None = None
     history: VectorMoments | None = None
+    history_days: int = 0
     rows: QuantileRows | None = None
 
 
@@ -83,12 +94,17 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentUnits:
-    """Units of one variant in one level of a segment, before anybody is left out."""
+    """Units of one variant in one level of a segment, before anybody is left out.
+
+    Attributes:
+        inverse_propensity: As of a `Cohort`.
+    """
 
     segment: str
     level: str
     variant: str
     units: int
+    inverse_propensity: Moments | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +122,12 @@ class DailyEffects:
     """What one variant's units did on each day since they entered, over units observed on all of them.
 
     Attributes:
-        mean: Mean per unit, one number per day since exposure.
-        covariance: Of these numbers over units, one row per day.
+        moments: Of one number per unit and day since exposure.
     """
 
     metric: str
     variant: str
-    units: int
-    mean: tuple[float, ...]
-    covariance: tuple[tuple[float, ...], ...]
+    moments: VectorMoments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +142,7 @@ class Population:
     segments: tuple[SegmentUnits, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
     daily: tuple[DailyEffects, ...] = ()
+    attribution: tuple[Attribution, ...] = ()
 
     def units(self, of: Callable[[Cohort], bool] = lambda _: True) -> dict[str, int]:
         """Enrolled units by variant."""
@@ -137,6 +151,14 @@ class Population:
             if cohort.enrolled and of(cohort):
                 counts[cohort.variant] = counts.get(cohort.variant, 0) + cohort.units
         return counts
+
+    def inverse_propensity(self, of: Callable[[Cohort], bool] = lambda _: True) -> dict[str, Moments]:
+        """Of 1 over each enrolled unit's logged probability, by variant; nothing where the log has none."""
+        found: dict[str, Moments] = {}
+        for cohort in self.cohorts:
+            if cohort.enrolled and cohort.inverse_propensity and of(cohort):
+                found[cohort.variant] = found.get(cohort.variant, EMPTY) + cohort.inverse_propensity
+        return found
 
     @property
     def enrolled(self) -> int:

@@ -7,6 +7,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Literal
 
+from abflow.analysis.attribution import Attribution
 from abflow.analysis.gates import Check
 from abflow.analysis.population import Contamination
 from abflow.spec.metrics import Role
@@ -34,6 +35,7 @@ class ArmSummary:
         mean: Per unit; of a proportion its rate.
         sd: Standard deviation per unit; None below two units.
         immature: Units left out because their window is not over.
+        without_denominator: Units of a ratio that have a numerator and no denominator; they count.
     """
 
     variant: str
@@ -42,6 +44,7 @@ class ArmSummary:
     sd: float | None
     non_zero: int
     immature: int
+    without_denominator: int = 0
 
     @property
     def moments(self) -> Moments:
@@ -264,6 +267,9 @@ class Readout:
         final: Whether this is the cut-off.
         segments: Effects by segment; they never decide.
         over_time: Effects by day; they never decide.
+        attribution: What became of the outcome log's rows.
+        looked_at: Days of the test on which somebody looked although the plan reads it once; the comparisons are then
+            read by a confidence sequence.
     """
 
     experiment: str
@@ -281,6 +287,8 @@ class Readout:
     final: bool = True
     segments: tuple[SegmentEffects, ...] = ()
     over_time: tuple[EffectsOverTime, ...] = ()
+    attribution: tuple[Attribution, ...] = ()
+    looked_at: tuple[int, ...] = ()
 
     def of(self, metric: str, arm: str) -> Comparison:
         """The comparison of one metric in one arm, under the plan's policy."""

@@ -10,10 +10,20 @@ from operator import add
 from abflow.analysis.population import Contamination, Measured, Population, Slice
 from abflow.analysis.wording import count
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import Metric, ProportionMetric, QuantileMetric, events_of
+from abflow.spec.metrics import (
+    EXPOSURES,
+    FAILED_EXPOSURES,
+    OF_EXPOSURES,
+    Metric,
+    ProportionMetric,
+    QuantileMetric,
+    RatioMetric,
+    events_of,
+)
 from abflow.stats.cuped import Cuped, CupedArm, cuped_of_means, cuped_of_ratios
 from abflow.stats.means import ratio_moments
 from abflow.stats.moments import EMPTY, JointMoments, Moments
+from abflow.stats.quantile_interval import quantile_moments
 from abflow.stats.quantile_rows import QuantileRows
 from abflow.stats.result import Unavailable, UnavailableReason
 
@@ -25,7 +35,7 @@ class Sample:
     Attributes:
         moments: Of what is compared: a ratio's units are linearised, and history is taken off where the plan says so.
         plain: The same before history is taken off.
-        is_rate: Whether the units hold 0 or 1 and are compared as rates.
+        is_rate: Whether the units hold 0 or 1 and are compared as rates; also where not one call of any unit failed.
         was_rate: Whether they did before history was taken off.
         rows: Of a quantile, which is compared by its rows.
         q: Level of the quantile.
@@ -46,6 +56,7 @@ class Sample:
     highest: float = 0.0
     non_zero: int = 0
     immature: int = 0
+    without_denominator: int = 0
     cap: float | None = None
     made_by: str = ""
     missing: Unavailable | None = None
@@ -57,10 +68,12 @@ class Samples:
 
     Attributes:
         history: What was taken off for it, or why nothing could be; None when the plan does not ask for it.
+        history_days: Days before the phase whose logs the history was read from.
     """
 
     by_arm: dict[str, Sample]
     history: Cuped | Unavailable | None = None
+    history_days: int = 0
 
     def __getitem__(self, arm: str) -> Sample:
         return self.by_arm[arm]
@@ -88,7 +101,7 @@ def samples_of(
     plain = {arm: _sample(metric, population, arm, measured) for arm, measured in arms.items()}
     if not take_history_off or spec.analysis.cuped is None or isinstance(metric, QuantileMetric):
         return Samples(by_arm=plain)
-    return _without_history(plain, arms)
+    return _without_history(metric, plain, arms)
 
 
 def without_cuped(sample: Sample) -> Sample:
@@ -126,10 +139,11 @@ def pooled(arms: Sequence[Measured]) -> Measured | None:
         highest=max(arm.highest for arm in arms),
         non_zero=sum(arm.non_zero for arm in arms),
         immature=sum(arm.immature for arm in arms),
+        without_denominator=sum(arm.without_denominator for arm in arms),
         cap_removes_all=any(arm.cap_removes_all for arm in arms),
         pair=reduce(add, (arm.pair for arm in arms if arm.pair)) if first.pair else None,
         history=reduce(add, (arm.history for arm in arms if arm.history)) if first.history else None,
-        rows=None,  # each arm's rows are counted at its own quantile
+        rows=reduce(add, (arm.rows for arm in arms if arm.rows)) if first.rows else None,
     )
 
 
@@ -176,22 +190,35 @@ def _sample(metric: Metric, population: Population, arm: str, measured: Measured
     if measured.pair is not None:
         moments, no_ratio, made_by = _linearised(measured.pair, arm)
         missing = missing or no_ratio
+    if measured.rows is not None and isinstance(metric, QuantileMetric):
+        moments = quantile_moments(measured.rows, metric.q)
+    is_rate = isinstance(metric, ProportionMetric) or _no_call_failed(metric, measured)
     return Sample(
         variant=arm,
         moments=moments,
         plain=moments,
-        is_rate=isinstance(metric, ProportionMetric),
-        was_rate=isinstance(metric, ProportionMetric),
+        is_rate=is_rate,
+        was_rate=is_rate,
         rows=measured.rows,
         q=metric.q if isinstance(metric, QuantileMetric) else 0.5,
         lowest=measured.lowest,
         highest=measured.highest,
         non_zero=measured.non_zero,
         immature=measured.immature,
+        without_denominator=measured.without_denominator,
         cap=measured.cap,
         made_by=made_by,
         missing=missing,
     )
+
+
+def _no_call_failed(metric: Metric, measured: Measured) -> bool:
+    """Whether a share of failed calls is 0: it has no spread of its own, and units are compared as rates instead."""
+    is_share = isinstance(metric, RatioMetric) and (metric.numerator, metric.denominator) == (
+        FAILED_EXPOSURES,
+        EXPOSURES,
+    )
+    return is_share and measured.non_zero == 0
 
 
 def _why_missing(metric: Metric, population: Population, measured: Measured | None) -> Unavailable | None:
@@ -206,11 +233,6 @@ def _why_missing(metric: Metric, population: Population, measured: Measured | No
             reason=UnavailableReason.CAP_REMOVES_ALL,
             detail="the percentile cap is 0, because so many units have 0; give `over: positive` or a value",
         )
-    if isinstance(metric, QuantileMetric) and measured and measured.rows is None:
-        return Unavailable(
-            reason=UnavailableReason.METHOD_NOT_VALID_HERE,
-            detail="its rows were not counted around the quantile of all controls together",
-        )
     if measured and measured.moments.n == 0 and measured.immature:
         return Unavailable(
             reason=UnavailableReason.WINDOW_NOT_OVER,
@@ -219,18 +241,21 @@ def _why_missing(metric: Metric, population: Population, measured: Measured | No
     return None
 
 
-def _without_history(plain: dict[str, Sample], arms: dict[str, Measured | None]) -> Samples:
+def _without_history(metric: Metric, plain: dict[str, Sample], arms: dict[str, Measured | None]) -> Samples:
     """CUPED: one coefficient from all arms together; as they were where history says nothing."""
     if any(sample.missing for sample in plain.values()):
         return Samples(by_arm=plain)
     histories = [measured.history for measured in arms.values() if measured and measured.history]
     if len(histories) < len(plain):
-        reason, detail = UnavailableReason.METHOD_NOT_VALID_HERE, "the logs hold no history of this metric for all arms"
-        return Samples(by_arm=plain, history=Unavailable(reason=reason, detail=detail))
+        detail = "the logs hold no history of this metric for all arms"
+        if isinstance(metric, RatioMetric) and {metric.numerator, metric.denominator} & {*OF_EXPOSURES}:
+            detail = "exposures are logged only while the experiment runs, and before this phase it did not"
+        return Samples(by_arm=plain, history=Unavailable(reason=UnavailableReason.METHOD_NOT_VALID_HERE, detail=detail))
+    days = min(measured.history_days for measured in arms.values() if measured)
     a_ratio = any(measured.pair for measured in arms.values() if measured)
     found = cuped_of_ratios(histories) if a_ratio else cuped_of_means(histories)
     if isinstance(found, Unavailable) or found.why_unadjusted:
-        return Samples(by_arm=plain, history=found)
+        return Samples(by_arm=plain, history=found, history_days=days)
     adjusted = {
         arm: replace(
             sample,
@@ -241,4 +266,4 @@ def _without_history(plain: dict[str, Sample], arms: dict[str, Measured | None])
         )
         for (arm, sample), cuped in zip(plain.items(), found.arms, strict=True)
     }
-    return Samples(by_arm=adjusted, history=found)
+    return Samples(by_arm=adjusted, history=found, history_days=days)

@@ -72,10 +72,12 @@ def size_test(
     expected = inflow.units(counting_days(spec, days=days)) if inflow else 0.0
     found = [asked_of(spec, name, aa, inflow, assumed=assumed) for name in _sized(spec)]
     asked = tuple(one for one in found if isinstance(one, Asked))
-    missing = [one for one in found if isinstance(one, Check)]
+    left_out = [one for one in found if isinstance(one, Check) and one.status is Status.NOT_CHECKED]
+    missing = [one for one in found if isinstance(one, Check) and one not in left_out]
+    unsized = bool(missing)
     if inflow is None:
         missing.insert(0, _no_inflow())
-    if len(asked) < len(found):
+    if unsized:
         return Sizing(checks=tuple(missing), needed=None, expected=expected, asked=asked, inflow=inflow)
     split, size = _hardest_arm(spec, [one.question for one in asked])
     if isinstance(size, Unavailable):
@@ -86,7 +88,7 @@ def size_test(
         *(_row(spec, one, size, split, expected) for one in asked),
     ]
     return Sizing(
-        checks=tuple(checks),
+        checks=(*checks, *left_out),
         needed=size.total,
         expected=expected,
         asked=asked,

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from abflow.analysis.gates import Check, Status
 from abflow.analysis.population import Population
+from abflow.analysis.propensities import (
+    balance_check,
+    balance_of_day,
+    balance_over_time,
+    balance_so_far,
+    without_propensity,
+)
+from abflow.analysis.sample_ratio import (
+    SRM_FAIL,
+    sample_ratio_check,
+    sequential_sample_ratio,
+    split_of_day,
+    split_over_time,
+)
 from abflow.analysis.wording import count, p_value, percent
 from abflow.spec.assignment import bucket_shares
 from abflow.spec.experiment import ExperimentSpec
+from abflow.stats.propensity_balance import propensity_balance
 from abflow.stats.result import Unavailable
-from abflow.stats.sample_ratio_periods import Period as PeriodCounts
-from abflow.stats.sample_ratio_periods import split_over_time as over_periods
-from abflow.stats.srm import mixture_log_e, sample_ratio
+from abflow.stats.srm import sample_ratio
 
-# A false "invalid" costs a whole experiment: all of these checks together may raise it once in a hundred.
-SRM_FAIL, SRM_WARN = 0.001, 0.01
-E_VALUE_FAIL, E_VALUE_WARN = 1000.0, 100.0
 CONTAMINATION_WARN = 0.001
 MISASSIGNED_FAIL = 0.001
 
@@ -45,9 +54,15 @@ def daily_checks(
         day: Its last day, whose own split is tested once; None when that is done elsewhere.
         days: Days on which units may enter, which share the error of these tests.
     """
+    if population.inverse_propensity():
+        ratio = (balance_so_far(population), *without_propensity(population))
+        of_day = (balance_of_day(population, day, days=days),) if day else ()
+    else:
+        ratio = (sequential_sample_ratio(spec, population),)
+        of_day = (split_of_day(spec, population, day, days=days),) if day else ()
     return (
-        sequential_sample_ratio(spec, population),
-        *((split_of_day(spec, population, day, days=days),) if day else ()),
+        *ratio,
+        *of_day,
         contamination(spec, population),
         *misassignment(population),
     )
@@ -61,100 +76,25 @@ def horizon_checks(spec: ExperimentSpec, population: Population, *, days: int) -
         population: Everybody who entered the phase.
         days: Days on which units could enter.
     """
+    analysed = "sample ratio of the analysed units"
+    if weighed := population.inverse_propensity():
+        ratio = (
+            balance_check("sample ratio", weighed),
+            balance_check(analysed, population.inverse_propensity(lambda cohort: not cohort.crossed)),
+            balance_over_time(population, days=days),
+            *without_propensity(population),
+        )
+    else:
+        ratio = (
+            sample_ratio_check("sample ratio", spec, population.units()),
+            sample_ratio_check(analysed, spec, population.units(lambda cohort: not cohort.crossed)),
+            split_over_time(spec, population, days=days),
+        )
     return (
-        sample_ratio_check("sample ratio", spec, population.units()),
-        sample_ratio_check(
-            "sample ratio of the analysed units", spec, population.units(lambda cohort: not cohort.crossed)
-        ),
-        split_over_time(spec, population, days=days),
+        *ratio,
         contamination(spec, population),
         *misassignment(population),
     )
-
-
-def sample_ratio_check(name: str, spec: ExperimentSpec, units: Mapping[str, int]) -> Check:
-    """Did every variant get its share of the units? Counted before anybody is left out."""
-    shares = bucket_shares(spec)
-    counts = {variant: units.get(variant, 0) for variant in shares}
-    result = sample_ratio(counts, shares)
-    if isinstance(result, Unavailable):
-        return Check(name=name, status=Status.NOT_CHECKED, sentence=f"The {name} is not tested: {result.detail}.")
-    p = result.p_value
-    split = _split(counts, shares)
-    numbers = {"p_value": p, **{f"units_{i}": float(n) for i, n in enumerate(counts.values())}}
-    if p < SRM_FAIL:
-        sentence = f"The {name} is off: {split} (p {p_value(p)})."
-        return Check(name=name, status=Status.FAIL, sentence=sentence, numbers=numbers)
-    sentence = f"The {name} fits the plan: {split} (p {p_value(p)})."
-    status = Status.WARN if p < SRM_WARN else Status.PASS
-    return Check(name=name, status=status, sentence=sentence, numbers=numbers)
-
-
-def sequential_sample_ratio(spec: ExperimentSpec, population: Population) -> Check:
-    """The sample ratio so far, by an e-value that holds however often it is looked at.
-
-    References:
-        Lindon, Malek (2022), arXiv 2011.03567.
-    """
-    shares = bucket_shares(spec)
-    units = population.units()
-    counts = {variant: units.get(variant, 0) for variant in shares}
-    log_e = mixture_log_e(counts, shares)
-    name = "sample ratio so far"
-    if isinstance(log_e, Unavailable):
-        return Check(name=name, status=Status.NOT_CHECKED, sentence=f"The sample ratio: {log_e.detail}.")
-    status = (
-        Status.FAIL
-        if log_e >= math.log(E_VALUE_FAIL)
-        else Status.WARN
-        if log_e >= math.log(E_VALUE_WARN)
-        else Status.PASS
-    )
-    word = "is off" if status is Status.FAIL else "fits the plan so far"
-    evidence = f"e-value {math.exp(min(log_e, 700)):.3g}, {E_VALUE_FAIL:g} would end the experiment"
-    return Check(
-        name=name,
-        status=status,
-        sentence=f"The sample ratio {word}: {_split(counts, shares)} ({evidence}).",
-        numbers={"log_e_value": log_e},
-    )
-
-
-def split_of_day(spec: ExperimentSpec, population: Population, day: date, *, days: int) -> Check:
-    """Is the split right among the units that entered on this day?"""
-    name, shares = "split of the day", bucket_shares(spec)
-    units = population.units(_entered_on(day))
-    counts = {variant: units.get(variant, 0) for variant in shares}
-    result = sample_ratio(counts, shares)
-    if isinstance(result, Unavailable):
-        return Check(
-            name=name, status=Status.NOT_CHECKED, sentence=f"The split of {day} is not tested: {result.detail}."
-        )
-    p = result.p_value
-    status = Status.FAIL if p < SRM_FAIL / days else Status.WARN if p < SRM_WARN / days else Status.PASS
-    words = "is off" if status is Status.FAIL else "fits the plan"
-    sentence = f"The split of {day} {words}: {_split(counts, shares)} (p {p_value(p)})."
-    return Check(name=name, status=status, sentence=sentence, numbers={"p_value": p})
-
-
-def split_over_time(spec: ExperimentSpec, population: Population, *, days: int) -> Check:
-    """Is the split right on every day? A ratio right in total can hide an assignment tied to time."""
-    name, shares = "split over time", bucket_shares(spec)
-    entered = sorted({cohort.day for cohort in population.cohorts if cohort.enrolled})
-    units = {day: population.units(_entered_on(day)) for day in entered}
-    counts = {day: {variant: units[day].get(variant, 0) for variant in shares} for day in entered}
-    found = over_periods({day: PeriodCounts(counts=counts[day], shares=shares) for day in entered})
-    if isinstance(found, Unavailable):
-        return Check(name=name, status=Status.NOT_CHECKED, sentence=f"The split over time: {found.detail}.")
-    together, smallest = found.together.p_value, found.by_period[found.worst].p_value
-    numbers = {"p_value": together, "smallest_daily_p_value": smallest}
-    if smallest < SRM_FAIL / days or together < SRM_FAIL:
-        worst = f"{found.worst}: {_split(counts[found.worst], shares)}"
-        sentence = f"The split changes over time: on {worst} (p {p_value(smallest)}; all days p {p_value(together)})."
-        return Check(name=name, status=Status.FAIL, sentence=sentence, numbers=numbers)
-    status = Status.WARN if smallest < SRM_WARN / days or together < SRM_WARN else Status.PASS
-    sentence = f"The split is the planned one on every day (all days p {p_value(together)})."
-    return Check(name=name, status=status, sentence=sentence, numbers=numbers)
 
 
 def contamination(spec: ExperimentSpec, population: Population) -> Check:
@@ -171,16 +111,24 @@ def contamination(spec: ExperimentSpec, population: Population) -> Check:
         sentence = f"{counted}; allowed is {percent(limit)}."
         return Check(name=name, status=Status.FAIL, sentence=sentence, numbers=numbers)
     if share > CONTAMINATION_WARN:
-        shares = bucket_shares(spec)
-        units = population.units(lambda cohort: cohort.crossed)
-        result = sample_ratio({variant: units.get(variant, 0) for variant in shares}, shares)
-        if not isinstance(result, Unavailable):
-            numbers["p_value"] = result.p_value
-            if result.p_value < SRM_FAIL:
-                sentence = f"{counted}, and they began mostly in one variant (p {p_value(result.p_value)})."
+        p = _began_as_planned(spec, population)
+        if p is not None:
+            numbers["p_value"] = p
+            if p < SRM_FAIL:
+                sentence = f"{counted}, and they began mostly in one variant (p {p_value(p)})."
                 return Check(name=name, status=Status.FAIL, sentence=sentence, numbers=numbers)
         return Check(name=name, status=Status.WARN, sentence=f"{counted}.", numbers=numbers)
     return Check(name=name, status=Status.PASS, sentence=f"{counted}.", numbers=numbers)
+
+
+def _began_as_planned(spec: ExperimentSpec, population: Population) -> float | None:
+    """The p-value that units seen in two variants began in each as often as planned; None when it cannot be told."""
+    if weighed := population.inverse_propensity(lambda cohort: cohort.crossed):
+        found = propensity_balance(weighed)
+        return None if isinstance(found, Unavailable) else min(arm.adjusted_p for arm in found.values())
+    shares, units = bucket_shares(spec), population.units(lambda cohort: cohort.crossed)
+    result = sample_ratio({variant: units.get(variant, 0) for variant in shares}, shares)
+    return None if isinstance(result, Unavailable) else result.p_value
 
 
 def misassignment(population: Population) -> tuple[Check, ...]:
@@ -230,13 +178,3 @@ def served_version(spec: ExperimentSpec, answered: tuple[Answered, ...], expecte
         f"the variant's; {count(fallbacks)} by a marked fallback."
     )
     return Check(name=name, status=status, sentence=sentence, numbers={"share": share, "fallbacks": fallbacks})
-
-
-def _entered_on(day: date) -> Callable[..., bool]:
-    return lambda cohort: cohort.day == day
-
-
-def _split(counts: Mapping[str, int], shares: Mapping[str, float]) -> str:
-    total = sum(counts.values())
-    parts = (f"{v} {count(n)} (expected {count(total * shares[v])})" for v, n in counts.items())
-    return ", ".join(parts)

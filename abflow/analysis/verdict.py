@@ -104,8 +104,7 @@ def decide(
         continued: Gates that were skipped or passed over, with the reasons.
         dropped: Arms that were stopped for harm on an earlier day.
     """
-    harmed = dropped or {}
-    arms = tuple(_dropped(harmed[arm]) if arm in harmed else _judge_arm(spec, readout, arm) for arm in spec.treatments)
+    arms = _judge_arms(spec, readout, dropped or {})
     checks = [*readout.checks, *daily, *([champion_moved] if champion_moved else [])]
     broken = [check for check in checks if check.status is Status.FAIL]
     decision, rule, sentence, winner = _invalid(broken) if broken else _experiment(spec, readout, arms)
@@ -124,6 +123,18 @@ def decide(
     )
 
 
+def ends_test(spec: ExperimentSpec, readout: Readout, *, dropped: Mapping[str, Harm] | None = None) -> bool:
+    """Whether a look ends the test, if its numbers may be read: the cut-off does, and a look that settles every arm.
+
+    Args:
+        spec: The frozen plan.
+        readout: What the look showed; its checks are not asked.
+        dropped: Arms that were stopped for harm on an earlier day.
+    """
+    decision, *_ = _experiment(spec, readout, _judge_arms(spec, readout, dropped or {}))
+    return decision is not Decision.NONE_YET
+
+
 _Outcome = tuple[Decision, str, str, str | None]
 
 
@@ -132,6 +143,10 @@ def _invalid(broken: list[Check]) -> _Outcome:
     first = broken[0]
     sentence = f"Do not read this result: {first.name}. {first.sentence} Nothing was promoted."
     return Decision.INVALID, "V1", sentence, None
+
+
+def _judge_arms(spec: ExperimentSpec, readout: Readout, harmed: Mapping[str, Harm]) -> tuple[ArmVerdict, ...]:
+    return tuple(_dropped(harmed[arm]) if arm in harmed else _judge_arm(spec, readout, arm) for arm in spec.treatments)
 
 
 def _judge_arm(spec: ExperimentSpec, readout: Readout, arm: str) -> ArmVerdict:

@@ -1,8 +1,17 @@
-"""Numbers as a reader wants them."""
+"""Numbers and days as a reader wants them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from abflow.spec.built_in import is_built_in
 from abflow.spec.metrics import Metric, ProportionMetric
+
+
+def role(metric: Metric) -> str:
+    """What a metric is used for, and whether nobody wrote it down."""
+    return f"built-in {metric.role.value}" if is_built_in(metric) else metric.role.value
 
 
 def level(metric: Metric, value: float) -> str:
@@ -45,3 +54,14 @@ def count(n: float) -> str:
 def percent(share: float, digits: int = 2) -> str:
     """A share in percent."""
     return f"{100 * share:.{digits}f} %"
+
+
+def spans(days: Iterable[date]) -> str:
+    """Days in words, those in a row from the first to the last."""
+    found: list[list[date]] = []
+    for day in sorted(days):
+        if found and day - found[-1][-1] == timedelta(days=1):
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in found)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from abflow.spec.experiment import AaPhase, ExperimentSpec, ShadowPhase
+from abflow.spec.field_error import FieldError
 
 
 class Phase(StrEnum):
@@ -75,6 +76,10 @@ class Period:
         count = min((last - self.start).days + 1, self.days)
         return tuple(self.start + timedelta(days=n) for n in range(max(count, 0)))
 
+    def days_before(self, count: int) -> tuple[date, ...]:
+        """That many days before the phase, in order."""
+        return tuple(self.start - timedelta(days=ago) for ago in range(count, 0, -1))
+
     def number_of(self, day: date) -> int:
         """The day's number within the phase, 1 for the first."""
         return (day - self.start).days + 1
@@ -119,7 +124,7 @@ def calendar_of(spec: ExperimentSpec) -> Calendar:
     """Lay the phases of an experiment on the calendar.
 
     Raises:
-        ValueError: A phase begins before the one before it has ended.
+        FieldError: A phase begins before the one before it has ended.
     """
     phases = spec.phases
     shadow = aa = None
@@ -142,9 +147,11 @@ def look_days(spec: ExperimentSpec, calendar: Calendar) -> tuple[date, ...]:
 def _start(given: date | None, free: date | None, phase: str) -> date:
     start = given or free
     if start is None:
-        raise ValueError(f"phases.{phase}.start is missing")
+        raise FieldError("phases", phase, "start", wrong="is missing")
     if free and start < free:
-        raise ValueError(f"phases.{phase}.start is {start}, but the phase before it lasts until {free}")
+        raise FieldError(
+            "phases", phase, "start", wrong=f"{start} is too early; the phase before it lasts until {free}"
+        )
     return start
 
 

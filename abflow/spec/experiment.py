@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from abflow.spec.built_in import with_built_in
+from abflow.spec.field_error import FieldError
+from abflow.spec.log_source import Log, LogSource, source_of
 from abflow.spec.metrics import Metric, QuantileMetric, RatioMetric, Reason, Role, SpecModel, Text
 from abflow.spec.policy import AnalysisPolicy, PromotionPolicy, SizingPolicy
 
@@ -59,9 +62,9 @@ class AaPhase(SpecModel):
 
 
 class Extension(SpecModel):
-    """A longer test, promised before it began."""
+    """A longer test, promised before it began, for when it is not precise enough by its last day."""
 
-    max_days: Annotated[int, Field(ge=1)]
+    max_days: Annotated[int, Field(ge=1, le=365, description="Days of the longer test; whole weeks more.")]
 
 
 class TestPhase(SpecModel):
@@ -88,9 +91,13 @@ class Phases(SpecModel):
 class Logs(SpecModel):
     """Where the logs are; relative paths start at the project's root."""
 
-    shadow: Text | None = None
-    exposures: Text
-    outcomes: Text
+    shadow: Log | None = None
+    exposures: Log
+    outcomes: Log
+
+    def source(self, name: str) -> LogSource:
+        """Where one log is, by its name: shadow, exposures or outcomes."""
+        return source_of(getattr(self, name))
 
 
 class ExperimentSpec(SpecModel):
@@ -107,7 +114,9 @@ class ExperimentSpec(SpecModel):
     salt: Text | None = Field(default=None, description="Default: the experiment's name.")
     phases: Phases
     logs: Logs
-    metrics: Annotated[dict[str, Metric], Field(min_length=1)]
+    metrics: Annotated[dict[str, Metric], Field(min_length=1)] = Field(
+        description="Beside a metric of latency stands the guardrail error_rate, built in unless it is given here."
+    )
     segments: tuple[Text, ...] = ()
     allocation: Literal["fixed", "ramp", "thompson"] = "fixed"
     analysis: AnalysisPolicy = AnalysisPolicy()
@@ -120,19 +129,20 @@ class ExperimentSpec(SpecModel):
     def _metric_names(cls, metrics: dict[str, Metric]) -> dict[str, Metric]:
         for name in metrics:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,79}", name):
-                raise ValueError(f"metric name {name!r} may hold letters, digits and _ only, a letter first")
+                wrong = "the name of a metric may hold letters, digits and _ only, a letter first"
+                raise FieldError(name, wrong=wrong)
         primaries = [name for name, metric in metrics.items() if metric.role is Role.PRIMARY]
         if len(primaries) != 1:
             found = ", ".join(primaries) or "none"
             raise ValueError(f"exactly one metric must have role: primary, found {found}")
-        return metrics
+        return with_built_in(metrics)
 
     @field_validator("variants")
     @classmethod
     def _weights_add_up(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
         for name in variants:
             if not name.strip() or len(name) > 200:
-                raise ValueError(f"variant name {name!r} must have 1 to 200 visible characters")
+                raise FieldError(name, wrong="the name of a variant must have 1 to 200 visible characters")
         weights = [variant.weight for variant in variants.values()]
         total = sum(weights)
         fractions = any(weight != int(weight) for weight in weights)
@@ -144,7 +154,7 @@ class ExperimentSpec(SpecModel):
             )
         for name, variant in variants.items():
             if variant.weight / total * BUCKETS < 1:
-                raise ValueError(f"weight of {name!r} is below 1/{BUCKETS}, the finest share there is")
+                raise FieldError(name, "weight", wrong=f"is below 1/{BUCKETS} of all, the finest share there is")
         return variants
 
     @model_validator(mode="after")
@@ -154,6 +164,7 @@ class ExperimentSpec(SpecModel):
         _check_calendar(self)
         _check_primary(self)
         _check_method(self)
+        _check_extension(self)
         return self
 
     @property
@@ -183,6 +194,17 @@ class ExperimentSpec(SpecModel):
         if self.analysis.reads_every_day:
             return tuple(range(1, days + 1))
         return (*(self.analysis.looks or ()), days)
+
+    @property
+    def extended(self) -> ExperimentSpec:
+        """The same over the days of its extension, on as many of which more units enter; itself without one."""
+        test = self.phases.test
+        if test.extend is None:
+            return self
+        more = test.extend.max_days - test.days
+        longer = {"days": test.extend.max_days, "enroll_days": self.enroll_days + more, "extend": None}
+        phases = self.phases.model_copy(update={"test": test.model_copy(update=longer)})
+        return self.model_copy(update={"phases": phases})
 
     @property
     def primary_name(self) -> str:
@@ -234,100 +256,144 @@ def _check_control(spec: ExperimentSpec) -> None:
     names = spec.control if isinstance(spec.control, tuple) else (spec.control_name,)
     for name in names:
         if name not in spec.variants:
-            raise ValueError(f"control: {name!r} is not one of the variants {', '.join(spec.variants)}")
+            raise FieldError("control", wrong=f"{name!r} is not one of the variants {', '.join(spec.variants)}")
     if len(set(names)) >= len(spec.variants):
-        raise ValueError("control: names every variant, so there is nothing to compare with it")
+        raise FieldError("control", wrong="names every variant, so there is nothing to compare with it")
 
 
 def _check_versions(spec: ExperimentSpec) -> None:
     for name, variant in spec.variants.items():
+        field = ("variants", name, "version")
         if spec.model and variant.version is None:
-            raise ValueError(f"variants.{name} needs a version of model {spec.model!r}, such as '@challenger'")
+            wrong = f"is missing; every variant needs a version of model {spec.model!r}, such as '@challenger'"
+            raise FieldError(*field, wrong=wrong)
         if not spec.model and variant.version is not None:
-            raise ValueError(f"variants.{name}.version is {variant.version!r} but no `model` is named")
+            raise FieldError(*field, wrong=f"{variant.version!r} is a version of what? No `model` is named")
 
 
 def _check_calendar(spec: ExperimentSpec) -> None:
-    phases, test = spec.phases, spec.phases.test
+    phases = spec.phases
     if isinstance(phases.shadow, ShadowPhase) and spec.logs.shadow is None:
-        raise ValueError("phases.shadow needs logs.shadow, or skip it: shadow: {skip: <reason>}")
+        wrong = "is missing; the shadow phase reads it. Or skip the phase: shadow: {skip: <reason>}"
+        raise FieldError("logs", "shadow", wrong=wrong)
     if isinstance(phases.aa, AaPhase):
         if isinstance(phases.shadow, Skipped) and phases.aa.start is None:
-            raise ValueError("phases.aa.start is missing; without a shadow phase nothing says when A/A begins")
-        if phases.aa.enroll_days and phases.aa.enroll_days > phases.aa.days:
-            raise ValueError(f"phases.aa.enroll_days is {phases.aa.enroll_days}, more than its {phases.aa.days} days")
-    elif isinstance(phases.shadow, Skipped) and test.start is None:
-        raise ValueError("phases.test.start is missing; without shadow and A/A nothing says when it begins")
-    if test.enroll_days and test.enroll_days > test.days:
-        raise ValueError(f"phases.test.enroll_days is {test.enroll_days}, more than its {test.days} days")
-    if spec.enroll_days < 1:
-        raise ValueError(
-            f"phases.test.days is {test.days}, but the longest window is {longest_window(spec)} days: "
-            "nobody could be observed to the end"
+            wrong = "is missing; without a shadow phase nothing says when A/A begins"
+            raise FieldError("phases", "aa", "start", wrong=wrong)
+        _check_enrolment("aa", phases.aa)
+    elif isinstance(phases.shadow, Skipped) and phases.test.start is None:
+        wrong = "is missing; without shadow and A/A nothing says when the test begins"
+        raise FieldError("phases", "test", "start", wrong=wrong)
+    _check_enrolment("test", phases.test)
+    _check_test(spec, phases.test)
+
+
+def _check_enrolment(name: str, phase: AaPhase | TestPhase) -> None:
+    if phase.enroll_days and phase.enroll_days > phase.days:
+        wrong = f"{phase.enroll_days} days of enrolment are more than the phase's {phase.days} days"
+        raise FieldError("phases", name, "enroll_days", wrong=wrong)
+
+
+def _check_test(spec: ExperimentSpec, test: TestPhase) -> None:
+    enrolled, window = spec.enroll_days, longest_window(spec)
+    if enrolled < 1:
+        wrong = f"{test.days} days, but the longest window is {window} days: nobody could be observed to the end"
+        raise FieldError("phases", "test", "days", wrong=wrong)
+    if enrolled + window > test.days and test.immature != "allowed":
+        wrong = (
+            f"{test.days} days are fewer than enroll_days {enrolled} + longest window {window}: late units would be "
+            "left out; raise days, or say `immature: allowed` here"
         )
-    if spec.enroll_days + longest_window(spec) > test.days and test.immature != "allowed":
-        raise ValueError(
-            f"enroll_days {spec.enroll_days} + longest window {longest_window(spec)} > days {test.days}: "
-            "late units would be left out; raise days, or say `immature: allowed` in phases.test"
+        raise FieldError("phases", "test", "days", wrong=wrong)
+    if (enrolled % 7 or test.days < 14) and test.why is None:
+        wrong = (
+            f"enrols for {enrolled} days of {test.days}; less than 14 days, or not whole weeks, mixes weekdays "
+            "unevenly: change it, or give the reason in `why`"
         )
-    if (spec.enroll_days % 7 or test.days < 14) and test.why is None:
-        raise ValueError(
-            f"phases.test enrols for {spec.enroll_days} days of {test.days}; less than 14 days, or not whole "
-            "weeks, mixes weekdays unevenly: change it, or give the reason in phases.test.why"
-        )
+        raise FieldError("phases", "test", wrong=wrong)
 
 
 def _check_primary(spec: ExperimentSpec) -> None:
     name, primary = spec.primary_name, spec.primary
     if spec.analysis.preset == "do_no_harm":
         if primary.margin is None:
-            raise ValueError(f"preset do_no_harm rules out a loss, so metrics.{name} needs a margin")
+            wrong = "is missing; preset do_no_harm rules out a loss, so the primary needs one"
+            raise FieldError("metrics", name, "margin", wrong=wrong)
     elif primary.mde is None:
-        raise ValueError(f"metrics.{name} is primary and needs an mde, such as mde: {{relative: 0.02}}")
+        wrong = "is missing; the primary needs one, such as mde: {relative: 0.02}"
+        raise FieldError("metrics", name, "mde", wrong=wrong)
     if isinstance(primary, RatioMetric | QuantileMetric) and primary.why is None:
-        raise ValueError(
-            f"metrics.{name} is a {primary.kind}; conditioned on behaviour after exposure it is no causal "
-            "claim, so as primary it needs the reason in `why`"
+        wrong = (
+            f"is missing; a {primary.kind} is conditioned on behaviour after exposure and no causal claim, so as "
+            "primary it needs the reason"
         )
+        raise FieldError("metrics", name, "why", wrong=wrong)
 
 
 def _check_method(spec: ExperimentSpec) -> None:
     """A method that looks early needs to know when, at what, and against how many units."""
-    analysis, days = spec.analysis, spec.phases.test.days
-    name, primary = spec.primary_name, spec.primary
-    if analysis.looks is not None and analysis.method not in ("group_sequential", "bayesian"):
-        raise ValueError(
-            f"analysis.looks is for group_sequential and bayesian; {analysis.method} "
-            f"{'is read every day' if analysis.reads_every_day else 'is read once, at its horizon'}: remove it"
-        )
-    if analysis.method == "group_sequential" and not analysis.looks:
-        raise ValueError(
-            "analysis.looks is missing; group_sequential is read on days fixed beforehand, such as looks: [14] "
-            f"(the horizon, day {days}, is always the last)"
-        )
-    looks = analysis.looks or ()
-    if any(later <= earlier for earlier, later in pairwise(looks)) or (looks and looks[-1] >= days):
-        raise ValueError(
-            f"analysis.looks {list(looks)} must be days of the test in their order, all before its last, {days}; "
-            "the horizon is a look without being named"
-        )
-    if analysis.method in ("group_sequential", "sprt") and primary.window_days is None:
-        raise ValueError(
-            f"{analysis.method} counts a unit once, when it is mature, so metrics.{name} needs window_days; "
-            "always_valid may run without"
-        )
+    analysis, method = spec.analysis, spec.analysis.method
+    _check_looks(spec)
+    if method in ("group_sequential", "sprt") and spec.primary.window_days is None:
+        wrong = f"is missing; {method} counts a unit once, when it is mature. always_valid may run without"
+        raise FieldError("metrics", spec.primary_name, "window_days", wrong=wrong)
     if not analysis.is_sequential:
         return
-    for each, metric in spec.metrics.items():
+    for name, metric in spec.metrics.items():
         if isinstance(getattr(metric, "cap", None), str):
-            raise ValueError(
-                f"metrics.{each}.cap is a percentile, which moves from look to look; {analysis.method} needs a value"
-            )
+            wrong = f"a percentile moves from look to look; {method} needs a value"
+            raise FieldError("metrics", name, "cap", wrong=wrong)
     if spec.sizing.skip and isinstance(spec.phases.aa, Skipped) and spec.sizing.baseline is None:
-        raise ValueError(
-            f"{analysis.method} is tuned to the units planned, and nothing says how many come: run an A/A phase, or "
-            "declare sizing.baseline {value, sd, units_per_day, source}"
+        wrong = (
+            f"is missing; {method} is tuned to the units planned, and nothing says how many come: run an A/A phase, or "
+            "declare {value, sd, units_per_day, source}"
         )
+        raise FieldError("sizing", "baseline", wrong=wrong)
+
+
+def _check_looks(spec: ExperimentSpec) -> None:
+    analysis, looks, last = spec.analysis, spec.analysis.looks, spec.phases.test.days
+    field = ("analysis", "looks")
+    if looks is not None and analysis.method not in ("group_sequential", "bayesian"):
+        when = "every day" if analysis.reads_every_day else "once, at its horizon"
+        wrong = f"only group_sequential and bayesian have looks; {analysis.method} is read {when}: remove it"
+        raise FieldError(*field, wrong=wrong)
+    if analysis.method == "group_sequential" and not looks:
+        wrong = (
+            "is missing; group_sequential is read on days fixed beforehand, such as looks: [14] "
+            f"(the horizon, day {last}, is always the last)"
+        )
+        raise FieldError(*field, wrong=wrong)
+    if looks and (any(later <= earlier for earlier, later in pairwise(looks)) or looks[-1] >= last):
+        wrong = (
+            f"{list(looks)} must be days of the test in their order, all before its last, {last}; the horizon is a "
+            "look without being named"
+        )
+        raise FieldError(*field, wrong=wrong)
+
+
+def _check_extension(spec: ExperimentSpec) -> None:
+    """A test goes on only for want of precision, which a test that is read once has promised."""
+    test, name = spec.phases.test, spec.primary_name
+    if test.extend is None:
+        return
+    field, more = ("phases", "test", "extend"), test.extend.max_days - test.days
+    if spec.analysis.is_sequential or spec.allocation == "thompson":
+        read = spec.allocation if spec.allocation == "thompson" else spec.analysis.method
+        wrong = f"is for a test that is read once, at its horizon; {read} promises no precision there: remove it"
+        raise FieldError(*field, wrong=wrong)
+    if spec.primary.mde is None:
+        wrong = "is missing; phases.test.extend asks whether the test is precise enough for it"
+        raise FieldError("metrics", name, "mde", wrong=wrong)
+    if more <= 0:
+        wrong = f"{test.extend.max_days} days are no extension of a test of {test.days}"
+        raise FieldError(*field, "max_days", wrong=wrong)
+    if more % 7 and test.why is None:
+        wrong = (
+            f"{test.extend.max_days} adds {more} days to {test.days}, which are not whole weeks and mix weekdays "
+            "unevenly: change it, or give the reason in phases.test.why"
+        )
+        raise FieldError(*field, "max_days", wrong=wrong)
 
 
 def json_schema() -> dict[str, Any]:

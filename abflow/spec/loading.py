@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from abflow.errors import SpecError
 from abflow.spec.calendar import calendar_of
 from abflow.spec.experiment import ExperimentSpec, json_schema
+from abflow.spec.field_error import FieldError
 from abflow.spec.support import not_yet
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
@@ -52,8 +53,8 @@ def parse_experiment(text: str, *, source: str = "experiment") -> ExperimentSpec
         raise SpecError("\n".join(problems)) from error
     except OverflowError as error:
         raise SpecError(f"{source}: phases: the last day lies beyond the end of the calendar") from error
-    except ValueError as error:
-        raise SpecError(f"{source}: {error}") from error
+    except FieldError as error:
+        raise SpecError(_place(source, lines, error.field) + error.wrong) from error
     missing = not_yet(spec)
     if missing:
         raise SpecError("\n".join(_place(source, lines, field) + f"{note}" for field, note in missing))
@@ -102,32 +103,35 @@ def _walk(node: yaml.Node, path: _Path, lines: dict[_Path, int], source: str) ->
 
 
 def _explain(problem: Any, lines: dict[_Path, int], source: str) -> str:
-    location: _Path = tuple(problem["loc"])
-    where = _place(source, lines, location, absent=problem["type"] == "missing")
-    match problem["type"]:
-        case "extra_forbidden":
-            field = str(location[-1])
-            close = difflib.get_close_matches(field, _field_names(), n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "; see `abflow schema` for the fields there are"
-            return f"{where}there is no such field{hint}"
-        case "missing":
-            return f"{where}is missing"
-        case "value_error":
-            return f"{where}{problem['ctx']['error']}"
+    place = _in_file(lines, problem["loc"])
+    match problem["type"], problem.get("ctx", {}).get("error"):
+        case "missing", _:
+            place, wrong = (*place, problem["loc"][-1]), "is missing"
+        case "extra_forbidden", _:
+            wrong = f"there is no such field{_hint(str(place[-1]))}"
+        case "value_error", FieldError() as error:
+            place, wrong = (*place, *error.field), error.wrong
+        case "value_error", error:
+            wrong = str(error)
         case _:
             given = problem["input"]
             shown = "" if isinstance(given, dict | list) else f", given {given!r}"
-            return f"{where}{problem['msg'][0].lower()}{problem['msg'][1:]}{shown}"
+            wrong = f"{problem['msg'][0].lower()}{problem['msg'][1:]}{shown}"
+    return _place(source, lines, place) + wrong
 
 
-def _place(source: str, lines: dict[_Path, int], location: _Path, *, absent: bool = False) -> str:
-    """The file, the line of the deepest part that the file has, and the field."""
+def _in_file(lines: dict[_Path, int], location: _Path) -> _Path:
+    """A place as the file names it: pydantic also names the chosen model of a union, which the file does not have."""
     known: _Path = ()
-    for part in location:  # pydantic also names the chosen model of a union, which the file does not have
+    for part in location:
         if (*known, part) in lines:
             known = (*known, part)
-    field = ".".join(str(part) for part in ((*known, location[-1]) if absent else known))
-    return f"{source}:{lines.get(known, 1)}: {field + ': ' if field else ''}"
+    return known
+
+
+def _hint(field: str) -> str:
+    close = difflib.get_close_matches(field, _field_names(), n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; see `abflow schema` for the fields there are"
 
 
 def _field_names() -> list[str]:
@@ -135,3 +139,10 @@ def _field_names() -> list[str]:
     schema = json_schema()
     parts = [schema, *schema.get("$defs", {}).values()]
     return sorted({name for part in parts for name in part.get("properties", {})})
+
+
+def _place(source: str, lines: dict[_Path, int], field: _Path) -> str:
+    """The file, the line of the field or of the deepest part around it that the file has, and the field."""
+    line = next(lines[field[:depth]] for depth in range(len(field), -1, -1) if field[:depth] in lines)
+    name = ".".join(map(str, field))
+    return f"{source}:{line}: {name + ': ' if name else ''}"

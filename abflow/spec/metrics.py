@@ -8,10 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from abflow.spec.field_error import FieldError
+
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Reason = Annotated[str, Field(min_length=3, max_length=1000)]
 DAY_MICROSECONDS = 86_400_000_000
 EXPOSURES = "exposures"  # the rows of the exposure log, where an event type could stand
+FAILED_EXPOSURES = "failed_exposures"  # those of them whose call failed
+OF_EXPOSURES = (EXPOSURES, FAILED_EXPOSURES)
 
 
 class Role(StrEnum):
@@ -98,15 +102,15 @@ class MetricBase(SpecModel):
                 continue
             if amount.signed * good < 0 or (amount.signed == 0 and name != "practical"):
                 wanted = "positive" if good > 0 else "negative"
-                raise ValueError(
-                    f"{name} {amount} contradicts direction: {self.direction.value}; a {name} must be {wanted} here"
-                )
+                wrong = f"{amount} contradicts direction: {self.direction.value}; a {name} must be {wanted} here"
+                raise FieldError(name, wrong=wrong)
         if self.role is Role.GUARDRAIL and self.margin is None:
-            raise ValueError("a guardrail needs a margin, the loss it allows: margin: {relative: -0.02}")
+            wrong = "is missing; a guardrail needs the loss that it allows, such as margin: {relative: -0.02}"
+            raise FieldError("margin", wrong=wrong)
         if not self.sized and self.role is not Role.GUARDRAIL:
-            raise ValueError("sized: false is for guardrails only; the test is sized for its primary")
+            raise FieldError("sized", wrong="false is for guardrails only; the test is sized for its primary")
         if not self.sized and self.why is None:
-            raise ValueError("sized: false leaves this guardrail out of the sizing; say why in `why`")
+            raise FieldError("why", wrong="is missing; `sized: false` leaves this guardrail out, so say why")
         return self
 
 
@@ -132,6 +136,13 @@ class MeanMetric(MetricBase):
     value: Text = Field(description="Column of the outcome log that holds the number.")
     cap: float | str | None = Field(default=None, description="A value, or a percentile over units: p99.9.")
     over: Literal["all", "positive"] = Field(default="all", description="Units a percentile cap looks at.")
+
+    @field_validator("event")
+    @classmethod
+    def _event_has_values(cls, event: str) -> str:
+        if event == FAILED_EXPOSURES:
+            raise ValueError(f"{event!r} have no values, because the calls failed; `exposures` have")
+        return event
 
     @field_validator("cap")
     @classmethod
@@ -159,16 +170,19 @@ class RatioMetric(MetricBase):
     """Sum of one event over the sum of another, the unit as cluster."""
 
     kind: Literal["ratio"]
-    numerator: Text = Field(description="An event type, or `exposures`.")
-    denominator: Text = Field(description="An event type, or `exposures`.")
+    numerator: Text = Field(description="An event type, `exposures` or `failed_exposures`.")
+    denominator: Text = Field(description="An event type, `exposures` or `failed_exposures`.")
     numerator_value: Text | None = Field(default=None, description="Column to add up; default: events are counted.")
     denominator_value: Text | None = Field(default=None, description="Column to add up; default: events are counted.")
 
     @model_validator(mode="after")
     def _exposures_are_counted(self) -> RatioMetric:
-        for event, column in ((self.numerator, self.numerator_value), (self.denominator, self.denominator_value)):
-            if event == EXPOSURES and column is not None:
-                raise ValueError(f"exposures are counted, so a column ({column}) has no use here: remove it")
+        for event, field, column in (
+            (self.numerator, "numerator_value", self.numerator_value),
+            (self.denominator, "denominator_value", self.denominator_value),
+        ):
+            if event in OF_EXPOSURES and column is not None:
+                raise FieldError(field, wrong=f"exposures are counted, so {column!r} is never read: remove it")
         return self
 
 
@@ -176,10 +190,20 @@ class QuantileMetric(MetricBase):
     """A quantile of rows, the unit as cluster."""
 
     kind: Literal["quantile"]
-    source: Literal["exposures", "outcomes"] = "exposures"
-    event: Text | None = None
-    value: Text
-    q: Annotated[float, Field(gt=0, lt=1)]
+    source: Literal["exposures", "outcomes"] = Field(default="exposures", description="The log whose rows are read.")
+    event: Text | None = Field(default=None, description="Of outcomes, the type that is read.")
+    value: Text = Field(description="Column that holds the number; a failed call has none.")
+    q: Annotated[float, Field(gt=0, lt=1, description="Its level, such as 0.95.")]
+
+    @model_validator(mode="after")
+    def _rows_are_those_of_one_log(self) -> QuantileMetric:
+        if self.source == "outcomes" and self.event is None:
+            raise FieldError("event", wrong="is missing; a quantile of outcomes reads the events of one type")
+        if self.source == EXPOSURES and self.event is not None:
+            raise FieldError("event", wrong=f"{self.event!r} is an outcome: set `source: outcomes`, or remove it")
+        if self.event in OF_EXPOSURES:
+            raise FieldError("event", wrong=f"{self.event!r} is no outcome: set `source: exposures`, and remove it")
+        return self
 
 
 Metric = Annotated[
@@ -189,10 +213,12 @@ Metric = Annotated[
 
 def events_of(metric: Metric) -> tuple[str, ...]:
     """Event types of the outcome log that a metric reads."""
+    read: tuple[str, ...]
     match metric:
-        case ProportionMetric() | CountMetric() | MeanMetric():
-            return (metric.event,)
         case RatioMetric():
-            return tuple(event for event in (metric.numerator, metric.denominator) if event != EXPOSURES)
+            read = (metric.numerator, metric.denominator)
         case QuantileMetric():
-            return (metric.event,) if metric.event else ()
+            read = (metric.event or EXPOSURES,)
+        case _:
+            read = (metric.event,)
+    return tuple(event for event in read if event not in OF_EXPOSURES)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from abflow.spec.field_error import FieldError
 from abflow.spec.metrics import Reason, SpecModel, Text
 
 
@@ -51,7 +52,7 @@ class AnalysisPolicy(SpecModel):
     @model_validator(mode="after")
     def _prior_is_read(self) -> AnalysisPolicy:
         if self.prior is not None and self.method != "bayesian":
-            raise ValueError(f"analysis.prior is for method bayesian; {self.method} has no use for it: remove it")
+            raise FieldError("prior", wrong=f"is for method bayesian; {self.method} has no use for it: remove it")
         return self
 
 
@@ -101,5 +102,5 @@ class PromotionPolicy(SpecModel):
     @model_validator(mode="after")
     def _alias_is_free(self) -> PromotionPolicy:
         if self.alias == "latest" or self.alias.removeprefix("v").isdigit():
-            raise ValueError(f"alias {self.alias!r} is reserved by MLflow; choose another, such as champion")
+            raise FieldError("alias", wrong=f"{self.alias!r} is reserved by MLflow; choose another, such as champion")
         return self

@@ -6,18 +6,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from abflow.stats.means import MIN_UNITS, difference_in_means, difference_in_ratios
 from abflow.stats.moments import JointMoments, Moments
 from abflow.stats.result import Estimate, Unavailable
 
 Pair = tuple[float, float]
-Unit = TypeVar("Unit", float, Pair)
+Side = Literal["control", "treatment"]
+Unit = TypeVar("Unit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Influence:
+class Influence(Generic[Unit]):
     """What the most influential unit does to an estimate.
 
     Attributes:
@@ -27,8 +28,8 @@ class Influence:
         without: The estimate without it, or why there is none.
     """
 
-    arm: Literal["control", "treatment"]
-    unit: float | Pair
+    arm: Side
+    unit: Unit
     estimate: Estimate
     without: Estimate | Unavailable
 
@@ -42,7 +43,7 @@ class Influence:
 
 def influence_on_means(
     control: Moments, treatment: Moments, *, control_extremes: Pair, treatment_extremes: Pair
-) -> Influence | Unavailable:
+) -> Influence[float] | Unavailable:
     """The unit whose absence moves the difference in means most.
 
     It is the lowest or the highest of its arm, because a unit moves the mean by its distance from it.
@@ -60,7 +61,7 @@ def influence_on_means(
     if isinstance(estimate, Unavailable):
         return estimate
     again = partial(difference_in_means, min_units=MIN_UNITS - 1)
-    return _largest(
+    return most_influential(
         estimate,
         control={value: again(control.without(value), treatment) for value in control_extremes},
         treatment={value: again(control, treatment.without(value)) for value in treatment_extremes},
@@ -73,7 +74,7 @@ def influence_on_ratios(
     *,
     control_extremes: tuple[Pair, Pair],
     treatment_extremes: tuple[Pair, Pair],
-) -> Influence | Unavailable:
+) -> Influence[Pair] | Unavailable:
     """The unit whose absence moves the difference in ratios most, among those given.
 
     Args:
@@ -91,7 +92,7 @@ def influence_on_ratios(
     if isinstance(estimate, Unavailable):
         return estimate
     again = partial(difference_in_ratios, min_units=MIN_UNITS - 1)
-    return _largest(
+    return most_influential(
         estimate,
         control={pair: again(_without(control, pair), treatment) for pair in control_extremes},
         treatment={pair: again(control, _without(treatment, pair)) for pair in treatment_extremes},
@@ -105,13 +106,19 @@ def _without(joint: JointMoments, pair: Pair) -> JointMoments:
     return JointMoments(n=x.n, mean_x=x.mean, mean_y=y.mean, m2_x=x.m2, m2_y=y.m2, cross=cross)
 
 
-def _largest(
+def most_influential(
     estimate: Estimate,
     *,
     control: Mapping[Unit, Estimate | Unavailable],
     treatment: Mapping[Unit, Estimate | Unavailable],
-) -> Influence:
-    """The unit without which the estimate lies furthest away; in either arm, what is left without each unit."""
+) -> Influence[Unit]:
+    """The unit without which the estimate lies furthest away.
+
+    Args:
+        estimate: Of all units.
+        control: What is left of it without each of these units of the control.
+        treatment: The same for units of the treatment.
+    """
     candidates = [
         *(Influence(arm="control", unit=unit, estimate=estimate, without=left) for unit, left in control.items()),
         *(Influence(arm="treatment", unit=unit, estimate=estimate, without=left) for unit, left in treatment.items()),

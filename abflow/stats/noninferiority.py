@@ -12,7 +12,10 @@ from abflow.stats.means import MIN_UNITS
 from abflow.stats.moments import Moments
 from abflow.stats.proportions import hybrid_score_bounds, why_not_rates
 from abflow.stats.result import Unavailable, UnavailableReason
+from abflow.stats.root import root
 from abflow.stats.tails import normal_isf, normal_sf, t_isf, t_sf, tail_of
+
+FAR = 38.0  # standard errors; beyond, a tail is smaller than the smallest double
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,10 +203,10 @@ def _score_bounds(test: _Test, z: float) -> tuple[float, float]:
 def _p_of_score(test: _Test) -> float:
     """The error level at which the bound on the side of 0 just touches it."""
     good = test.value >= 0
-    near, far = 0.0, 38.0  # beyond 38 standard errors a tail is smaller than the smallest double
-    # The bounds only widen with z, so halving finds the place; 45 halvings leave 1e-12 of a standard error.
-    for _ in range(45):
-        z = (near + far) / 2
+
+    def bound(z: float) -> float:
         lower, upper = _score_bounds(test, z)
-        near, far = (z, far) if (lower > 0 if good else upper < 0) else (near, z)
-    return normal_sf(near if good else -near)
+        return lower if good else -upper
+
+    z = FAR if bound(FAR) > 0 else root(bound, 0.0, FAR)
+    return normal_sf(z if good else -z)

@@ -23,8 +23,8 @@ class ArmBalance:
 
     Attributes:
         mean: Mean over all units of 1 / propensity in this arm and 0 elsewhere; 1 when all is as logged.
-        se: Its standard error.
-        p_value: Two-sided, of a mean of 1.
+        se: Its standard error; 0 when the arm got all units, each with the same probability.
+        p_value: Two-sided, of a mean of 1; of an arm that got all units with the same probability that of getting them.
         adjusted_p: The same after Holm's correction over the arms.
     """
 
@@ -38,7 +38,8 @@ def propensity_balance(inverse_propensity: Mapping[str, Moments]) -> dict[str, A
     """Test whether every arm got the units that its logged probabilities announced.
 
     For contextual weights, which leave no share to compare counts with. Each unit counts 1 over the probability
-    of the arm it got; per arm, these must add up to the number of all units.
+    of the arm it got; per arm, these must add up to the number of all units. An arm without units has no
+    probabilities to go by and is left out: that units are missing there shows in the others, which got too many.
 
     Args:
         inverse_propensity: By arm, moments of 1 / `variant_propensity` over the units that got the arm.
@@ -60,17 +61,21 @@ def propensity_balance(inverse_propensity: Mapping[str, Moments]) -> dict[str, A
             reason=UnavailableReason.TOO_FEW_UNITS if units else UnavailableReason.NO_UNITS,
             detail=f"{units} units in all arms; a test of their propensities needs {MIN_UNITS}",
         )
-    found: dict[str, tuple[float, float]] = {}
+    found: dict[str, tuple[float, float, float]] = {}
     for arm, moments in inverse_propensity.items():
+        if moments.n == 0:
+            continue
         whole = moments + Moments(n=units - moments.n, mean=0.0, m2=0.0)
-        found[arm] = whole.mean, math.sqrt(variance_of_mean(whole))
-        if found[arm][1] == 0:
+        mean, se = whole.mean, math.sqrt(variance_of_mean(whole))
+        if se == 0 and mean <= 1:
             return Unavailable(
                 reason=UnavailableReason.NO_VARIANCE,
-                detail=f"{arm} got {moments.n} of {units} units, all with one probability; nothing tells chance",
+                detail=f"{arm} got all {units} units, each with probability 1; nothing was left to chance",
             )
-    p_values = [2 * normal_sf(abs(mean - 1) / se) for mean, se in found.values()]
+        p = 2 * normal_sf(abs(mean - 1) / se) if se else math.exp(-units * math.log(mean))
+        found[arm] = mean, se, p
+    adjusted = holm([p for _, _, p in found.values()])
     return {
-        arm: ArmBalance(mean=mean, se=se, p_value=p, adjusted_p=adjusted)
-        for (arm, (mean, se)), p, adjusted in zip(found.items(), p_values, holm(p_values), strict=True)
+        arm: ArmBalance(mean=mean, se=se, p_value=p, adjusted_p=corrected)
+        for (arm, (mean, se, p)), corrected in zip(found.items(), adjusted, strict=True)
     }

@@ -9,7 +9,7 @@ from typing import Literal
 from abflow.errors import SpecError
 from abflow.stats.contrast import variance_of_mean
 from abflow.stats.means import MIN_UNITS, ratio_moments
-from abflow.stats.moments import JointMoments
+from abflow.stats.moments import EMPTY, JointMoments, Moments
 from abflow.stats.quantile_rows import QuantileRows
 from abflow.stats.result import Unavailable, UnavailableReason
 from abflow.stats.tails import normal_isf, tail_of
@@ -119,6 +119,29 @@ def quantile_of_arm(
         return values
     lower, value, upper = values
     return ArmQuantile(value=value, lower=lower, upper=upper, level_se=levels.se)
+
+
+def quantile_moments(rows: QuantileRows, q: float) -> Moments:
+    """The quantile of one arm as the mean of one number per unit, spread so that it has the interval's standard error.
+
+    Args:
+        rows: Of one arm.
+        q: Level of the quantile, such as 0.95.
+
+    Returns:
+        Moments over units with rows; without any spread where too few units tell one.
+
+    References:
+        Bahadur (1966), Annals of Mathematical Statistics 37, 577-580: a quantile as the mean of a number per row.
+    """
+    n, value = rows.at_own.n, rows.histogram.quantile(q)
+    if isinstance(value, Unavailable):
+        return replace(EMPTY, n=n)
+    arm = quantile_of_arm(rows, q)
+    if isinstance(arm, Unavailable):
+        return Moments(n=n, mean=value, m2=0.0)
+    se = (arm.upper - arm.lower) / (2 * normal_isf(0.025))
+    return Moments(n=n, mean=value, m2=se * se * n * (n - 1))
 
 
 def quantiles_of_both(

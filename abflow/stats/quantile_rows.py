@@ -23,13 +23,21 @@ class QuantileRows:
 
     Attributes:
         histogram: All rows of the arm.
-        at_own: Around the arm's own quantile.
+        at_own: Around the arm's own quantile; of one of several controls, around that of all of them.
         at_pooled: Around the quantile of the rows of all arms together.
     """
 
     histogram: LogHistogram
     at_own: JointMoments
     at_pooled: JointMoments
+
+    def __add__(self, other: QuantileRows) -> QuantileRows:
+        """The rows of two variants that are one arm, such as two controls: cut at the same values."""
+        return QuantileRows(
+            histogram=self.histogram + other.histogram,
+            at_own=self.at_own + other.at_own,
+            at_pooled=self.at_pooled + other.at_pooled,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

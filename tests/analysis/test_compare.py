@@ -404,6 +404,13 @@ def test_a_heavy_unit_that_changes_no_word_is_only_named() -> None:
     assert (found.word, found.fragile, len(found.notes)) == (Word.UNCLEAR, False, 1)
 
 
+def test_an_effect_that_only_one_unit_makes_hangs_on_that_unit() -> None:
+    found = left_out([0.0] * 99 + [50.0], control=[0.0] * 100)
+    assert (found.word, found.fragile) == (Word.UNCLEAR, True)
+    (note,) = found.notes
+    assert note.startswith("Without one unit there is no effect: ")
+
+
 def test_a_clear_win_hangs_on_nobody() -> None:
     found = left_out([0.5, 1.5] * 50)
     assert (found.word, found.fragile, found.notes) == (Word.BETTER, False, ())

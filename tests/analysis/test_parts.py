@@ -118,11 +118,24 @@ def test_an_effect_that_wears_off_over_the_days_of_entry_is_named() -> None:
 
 
 def test_days_since_exposure_are_read_with_their_covariance() -> None:
-    mean, covariance = (1.0, 1.0, 1.0), tuple(tuple(1.0 if i == j else 0.8 for j in range(3)) for i in range(3))
-    control = DailyEffects(metric="spent", variant="old", units=5000, mean=mean, covariance=covariance)
-    grows = DailyEffects(metric="spent", variant="new", units=5000, mean=(1.0, 1.05, 1.1), covariance=covariance)
-    found = over_time(spec_of({"spent": SPENT}), population_of(daily=(control, grows)))
+    found = over_time(
+        spec_of({"spent": SPENT}), population_of(daily=(days("old", 1.0, 1.0, 1.0), days("new", 1.0, 1.05, 1.1)))
+    )
     assert [(each.by, each.word, each.days) for each in found] == [("day_since_exposure", "grows", ("1", "2", "3"))]
+
+
+def test_several_controls_are_one_on_every_day() -> None:
+    spec = spec_of({"spent": SPENT}, arms=2, control=["old", "new"])
+    shown = (days("old", 1.0, 1.0), days("new", 1.2, 1.2), days("newer", 1.1, 1.3))
+    (found,) = over_time(spec, population_of(daily=shown))
+    assert found.arm == "newer"
+    assert [effect.value for effect in found.effects if isinstance(effect, Estimate)] == pytest.approx([0.0, 0.2])
+
+
+def days(variant: str, *mean: float) -> DailyEffects:
+    """5 000 units whose days are alike."""
+    cross = tuple(tuple(4999.0 if i == j else 0.8 * 4999 for j in range(len(mean))) for i in range(len(mean)))
+    return DailyEffects(metric="spent", variant=variant, moments=VectorMoments(n=5000, mean=mean, cross=cross))
 
 
 def test_a_ratio_is_read_in_parts_too() -> None:

@@ -10,16 +10,14 @@ from scipy import special
 
 from abflow.analysis.gates import Check, Status
 from abflow.analysis.population import Population
+from abflow.analysis.sample_ratio import sample_ratio_check, sequential_sample_ratio, split_over_time
 from abflow.analysis.validity import (
     Answered,
     contamination,
     daily_checks,
     horizon_checks,
     misassignment,
-    sample_ratio_check,
-    sequential_sample_ratio,
     served_version,
-    split_over_time,
 )
 from abflow.spec.experiment import ExperimentSpec
 from tests.analysis.experiments import cohort, crowd, population_of, spec_of

@@ -10,8 +10,9 @@ import pytest
 
 from abflow.analysis.arm_rules import ArmAnswer
 from abflow.analysis.gates import Check, Status
+from abflow.analysis.harm import Harm
 from abflow.analysis.readout import ArmSummary, Comparison, Deciding, Margin, Precision, Readout, Word
-from abflow.analysis.verdict import ArmVerdict, Decision, Verdict, decide
+from abflow.analysis.verdict import ArmVerdict, Decision, Verdict, decide, ends_test
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Role
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason
@@ -103,6 +104,25 @@ def errors(word: Word | None, **changes: Any) -> Comparison:
     return replace(found, **changes)
 
 
+def readout_of(
+    spec: ExperimentSpec, comparisons: tuple[Comparison, ...], *, beside: tuple[Comparison, ...], **changes: Any
+) -> Readout:
+    found = Readout(
+        experiment=spec.experiment,
+        spec_sha256=spec.sha256,
+        inputs="1f",
+        cut_off=date(2026, 10, 22),
+        units={"old": 1000, "new": 1000},
+        too_late=0,
+        crossed=3,
+        contamination="exclude",
+        checks=(),
+        comparisons=comparisons,
+        beside=beside,
+    )
+    return replace(found, **changes)
+
+
 def judged(
     spec: ExperimentSpec,
     *comparisons: Comparison,
@@ -118,22 +138,9 @@ def judged(
         else replace(c, contamination="keep_first")
         for c in comparisons
     )
-    readout = Readout(
-        experiment=spec.experiment,
-        spec_sha256=spec.sha256,
-        inputs="1f",
-        cut_off=date(2026, 10, 22),
-        units={"old": 1000, "new": 1000},
-        too_late=0,
-        crossed=3,
-        contamination="exclude",
-        checks=checks,
-        comparisons=comparisons,
-        beside=others,
-    )
     return decide(
         spec,
-        readout,
+        readout_of(spec, comparisons, beside=others, checks=checks),
         readout_sha256="2e",
         versions={"old": "6", "new": "7", "newer": "8"},
         champion_moved=champion_moved,
@@ -532,3 +539,27 @@ def test_each_arm_is_held_to_its_own_guardrails() -> None:
     verdict = judged(spec_of(GUARDED, arms=2), *found)
     assert [arm.rule for arm in verdict.arms] == ["A2", "A7"]
     assert verdict.winner == "newer"
+
+
+# Does a look end the test?
+
+
+def ends(spec: ExperimentSpec, *found: Comparison, final: bool = False, dropped: dict[str, Harm] | None = None) -> bool:
+    beside = tuple(replace(comparison, contamination="keep_first") for comparison in found)
+    readout = readout_of(spec, found, beside=beside, checks=(FAILED,), day=9, final=final)
+    return ends_test(spec, readout, dropped=dropped)
+
+
+def test_the_cut_off_ends_the_test_and_an_earlier_look_when_it_settles_every_arm() -> None:
+    assert ends(spec_of(), primary(), final=True)
+    assert not ends(spec_of(), primary())
+    assert not ends(spec_of(GUARDED), better(), errors(Word.UNCLEAR))
+    assert ends(spec_of(GUARDED), better(), errors(Word.SAFE))
+    assert ends(spec_of(), worse())
+    assert not ends(spec_of(arms=2), worse(), primary(arm="newer"))
+    assert ends(spec_of(arms=2), worse(), better(arm="newer"))
+
+
+def test_an_arm_that_was_dropped_for_harm_is_settled() -> None:
+    harm = Harm(arm="newer", metric="errors", day=3, limit="old", beyond=0.01, sentence="Stopped on day 3 for harm.")
+    assert ends(spec_of(arms=2), worse(), primary(arm="newer"), dropped={"newer": harm})

@@ -115,5 +115,7 @@ def test_phases_may_not_overlap_even_when_built_without_a_file() -> None:
     assert isinstance(spec.phases.aa, AaPhase)
     early = spec.phases.aa.model_copy(update={"start": FIRST})
     clash = spec.model_copy(update={"phases": spec.phases.model_copy(update={"aa": early})})
-    with pytest.raises(ValueError, match=r"phases\.aa\.start is 2026-10-01, but the phase before it lasts until"):
+    with pytest.raises(
+        ValueError, match=r"phases\.aa\.start: 2026-10-01 is too early; the phase before it lasts until"
+    ):
         calendar_of(clash)

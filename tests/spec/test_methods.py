@@ -48,13 +48,13 @@ def test_the_days_on_which_the_primary_is_read(analysis: dict[str, Any], looks: 
 @pytest.mark.parametrize(
     ("analysis", "why"),
     [
-        ({"method": "group_sequential"}, "looks is missing"),
+        ({"method": "group_sequential"}, "analysis.looks: is missing"),
         ({"method": "group_sequential", "looks": [14, 7]}, "in their order"),
         ({"method": "group_sequential", "looks": [7, 7]}, "in their order"),
         ({"method": "group_sequential", "looks": [7, 21]}, "all before its last, 21"),
         ({"method": "fixed_horizon", "looks": [7]}, "read once, at its horizon: remove it"),
         ({"method": "always_valid", "looks": [7]}, "read every day: remove it"),
-        ({"method": "fixed_horizon", "prior": {"lift_sd": 0.05}}, "prior is for method bayesian"),
+        ({"method": "fixed_horizon", "prior": {"lift_sd": 0.05}}, "prior: is for method bayesian"),
     ],
 )
 def test_looks_and_priors_belong_to_their_methods(analysis: dict[str, Any], why: str) -> None:
@@ -64,7 +64,7 @@ def test_looks_and_priors_belong_to_their_methods(analysis: dict[str, Any], why:
 
 @pytest.mark.parametrize("analysis", [{"method": "sprt"}, {"method": "group_sequential", "looks": [7]}])
 def test_a_method_that_counts_mature_units_needs_a_window(analysis: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="needs window_days"):
+    with pytest.raises(ValidationError, match=r"metrics\.bought\.window_days: is missing"):
         planned(BOUGHT, analysis=analysis)
     assert planned(BOUGHT, analysis={"method": "always_valid"}).looks
 

@@ -55,8 +55,8 @@ def test_the_order_and_the_shards_do_not_matter() -> None:
         ({}, UnavailableReason.NO_UNITS),
         ({"a": EMPTY, "b": EMPTY}, UnavailableReason.NO_UNITS),
         ({"a": moments_of([2.0] * 40), "b": moments_of([2.0] * 59)}, UnavailableReason.TOO_FEW_UNITS),
-        ({"a": moments_of([2.0] * 400), "b": EMPTY}, UnavailableReason.NO_VARIANCE),
         ({"a": moments_of([1.0] * 400)}, UnavailableReason.NO_VARIANCE),
+        ({"a": moments_of([1.0] * 400), "b": EMPTY}, UnavailableReason.NO_VARIANCE),
         ({"a": moments_of([math.inf, 2.0] * 100), "b": moments_of([2.0] * 99)}, UnavailableReason.NOT_FINITE),
         ({"a": moments_of([math.nan, 2.0] * 100), "b": moments_of([2.0] * 99)}, UnavailableReason.NOT_FINITE),
     ],
@@ -66,6 +66,16 @@ def test_what_cannot_be_tested_says_why(arms: dict[str, Moments], reason: Unavai
     assert isinstance(got, Unavailable)
     assert got.reason is reason
     assert got.detail
+
+
+def test_an_arm_that_gets_everybody_is_found_although_the_other_has_no_probabilities() -> None:
+    rng = np.random.default_rng(4)
+    varied = balanced(propensity_balance({"a": moments_of(1 / rng.uniform(0.4, 0.6, 400)), "b": EMPTY}))
+    assert list(varied) == ["a"]
+    assert varied["a"].p_value < 1e-6
+    # A coin that falls 100 times on the same side, and one that nearly always does.
+    assert balanced(propensity_balance({"a": constant(100, 2.0)}))["a"].p_value == pytest.approx(0.5**100)
+    assert balanced(propensity_balance({"a": constant(100, 1 / 0.999)}))["a"].p_value == pytest.approx(0.999**100)
 
 
 def test_a_probability_above_one_is_refused() -> None:

@@ -1,0 +1,60 @@
+"""What became of the log's rows that metrics read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FATES = (
+    "attributed",
+    "crossed",
+    "before_exposure",
+    "after_window",
+    "immature",
+    "never_exposed",
+    "not_enrolled",
+    "repeated",
+    "after_cut_off",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """The rows of one event in the outcome log, as some metrics read them; every row is counted once.
+
+    Attributes:
+        metrics: Those that read them, all within the same window.
+        event: The event's type.
+        window_days: None: until the cut-off.
+        attributed: Within the window of a mature unit that was seen in one variant.
+        crossed: The same of a unit that was seen in two; they count where such units are kept in their first.
+        before_exposure: Before the unit's first exposure.
+        after_window: After the unit's window, and before the cut-off.
+        immature: Within a window that is not over at the cut-off.
+        never_exposed: Of somebody whom the phase never showed a variant.
+        not_enrolled: Of a unit first exposed after enrolment had ended.
+        repeated: With the event_id of an earlier row.
+        after_cut_off: Not before the cut-off.
+    """
+
+    metrics: tuple[str, ...]
+    event: str
+    window_days: int | None
+    attributed: int
+    crossed: int
+    before_exposure: int
+    after_window: int
+    immature: int
+    never_exposed: int
+    not_enrolled: int
+    repeated: int
+    after_cut_off: int
+
+    @property
+    def rows(self) -> int:
+        """All of them, as the log has them."""
+        return sum(self.by_fate.values())
+
+    @property
+    def by_fate(self) -> dict[str, int]:
+        """Every count by its name."""
+        return {fate: getattr(self, fate) for fate in FATES}

@@ -1,0 +1,47 @@
+"""Which validity checks belong to which look: what may be asked at every look, and what is asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from abflow.analysis.comparability import controls_agree, overlap_checks, pre_period_difference, split_by_segment
+from abflow.analysis.gates import Check
+from abflow.analysis.outcome_holes import outcome_holes
+from abflow.analysis.population import Population
+from abflow.analysis.validity import daily_checks, horizon_checks
+from abflow.spec.experiment import ExperimentSpec
+
+
+def checks_of_look(
+    spec: ExperimentSpec,
+    population: Population,
+    *,
+    days: int,
+    events_by_day: Mapping[date, Mapping[str, int]],
+    ends: bool,
+) -> tuple[Check, ...]:
+    """May the numbers of this look be read?
+
+    A test at a fixed error level adds a false alarm with every look, so each is made once: at the look that ends the
+    test, at the latest at the cut-off. What chance cannot wear out is asked at every look: the sample ratio by an
+    e-value, limits on counts, and a hole in the outcome log, which chance makes twice in 10^9.
+
+    Args:
+        spec: The experiment.
+        population: Everybody who entered the test so far.
+        days: Days on which units may enter.
+        events_by_day: Events in the outcome log by day and type.
+        ends: Whether this look ends the test.
+    """
+    holes = outcome_holes(spec, population, events_by_day)
+    if not ends:
+        return (*daily_checks(spec, population), holes)
+    return (
+        *horizon_checks(spec, population, days=days),
+        *split_by_segment(spec, population),
+        *pre_period_difference(spec, population),
+        *controls_agree(spec, population),
+        *overlap_checks(population.overlaps),
+        holes,
+    )

@@ -1,0 +1,50 @@
+"""The metric that an experiment gets without asking: a rate of failed calls beside every metric of latency."""
+
+from __future__ import annotations
+
+from abflow.spec.metrics import (
+    EXPOSURES,
+    FAILED_EXPOSURES,
+    Amount,
+    Direction,
+    MeanMetric,
+    Metric,
+    QuantileMetric,
+    RatioMetric,
+    Role,
+)
+
+LATENCY = "latency_ms"
+ERROR_RATE = "error_rate"
+# A version that lets slow calls fail looks fast: failed calls have no latency.
+_ERROR_RATE = RatioMetric(
+    role=Role.GUARDRAIL,
+    kind="ratio",
+    numerator=FAILED_EXPOSURES,
+    denominator=EXPOSURES,
+    direction=Direction.DECREASE,
+    margin=Amount(absolute=0.005),
+    why="Built in: failed calls have no latency, so their rate is always tested beside it.",
+)
+
+
+def with_built_in(metrics: dict[str, Metric]) -> dict[str, Metric]:
+    """The metrics of an experiment file, and the guardrail that comes with latency unless the file has its own."""
+    if ERROR_RATE in metrics or not any(map(_reads_latency, metrics.values())):
+        return metrics
+    return {**metrics, ERROR_RATE: _ERROR_RATE}
+
+
+def is_built_in(metric: Metric) -> bool:
+    """Whether nobody wrote this metric down."""
+    return metric == _ERROR_RATE
+
+
+def _reads_latency(metric: Metric) -> bool:
+    match metric:
+        case QuantileMetric():
+            return metric.source == EXPOSURES and metric.value == LATENCY
+        case MeanMetric():
+            return metric.event == EXPOSURES and metric.value == LATENCY
+        case _:
+            return False
