@@ -77,6 +77,7 @@ def schema() -> None:
 @app.command()
 def plan(
     experiment: Experiment,
+    *,
     baseline: Annotated[
         list[str] | None,
         typer.Option(help="METRIC=VALUE[,SD]: a metric's value and spread per unit; may be given several times."),
@@ -86,20 +87,27 @@ def plan(
         float | None, typer.Option(help="Of a unit's value with its history, where CUPED is planned and unmeasured.")
     ] = None,
     curve: Annotated[Path | None, typer.Option(help="Write power curves to this .svg or .html file.")] = None,
+    simulate: Annotated[
+        int | None, typer.Option(min=1, help="Play the decision through so many times on the units of the A/A phase.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of --simulate; the same seed counts the same.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers for a machine.")] = False,
 ) -> None:
     """Say how many units and days an experiment takes, and what would do with fewer."""
-    from abflow.lifecycle.planning import plan_experiment, write_curves
+    from abflow.lifecycle.planning import plan_experiment, play_through, write_curves
     from abflow.report.plan_text import LEGEND, heading, planning_lines, planning_table
     from abflow.store.files import to_json
 
+    settings = _settings()
     planned = plan_experiment(
         experiment,
-        _settings(),
+        settings,
         baselines=baseline or (),
         units_per_day=units_per_day,
         correlation=correlation,
     )
+    if simulate:
+        planned = play_through(planned, settings, runs=simulate, seed=seed)
     if curve:
         write_curves(planned, curve)
     if as_json:
@@ -119,7 +127,11 @@ def plan(
 
 
 @app.command()
-def run(experiment: Experiment, through: Day = None) -> None:
+def run(
+    experiment: Experiment,
+    through: Day = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Say also what each step cost.")] = False,
+) -> None:
     """Run the lifecycle up to a day, as Airflow would."""
     from abflow.lifecycle.page import SCORECARD, summary
     from abflow.lifecycle.steps import run_through
@@ -127,11 +139,63 @@ def run(experiment: Experiment, through: Day = None) -> None:
     bench = _bench(experiment)
     for outcome in run_through(bench, through.date() if through else None):
         out.print(f"{outcome.day} {outcome.step}: {outcome.sentence}")
+        if cost:
+            out.print(f"  {outcome.cost}")
     if through is None or through.date() >= bench.calendar.last:
         out.print()
         for line in summary(bench):
             out.print(line)
         out.print(f"scorecard: {bench.store.folder / SCORECARD}")
+
+
+@app.command()
+def recheck(experiment: Experiment) -> None:
+    """Look for days whose logs changed since they were read, and do again what rests on them."""
+    from abflow.lifecycle.guards import require_running
+    from abflow.lifecycle.restated import catch_up
+    from abflow.lifecycle.steps import utc_now
+
+    bench = _bench(experiment)
+    require_running(bench)
+    out.print(catch_up(bench, now=utc_now()) or "The logs of every day are as they were when they were read.")
+
+
+@app.command()
+def history(experiment: Experiment) -> None:
+    """Print every verdict of an experiment with the inputs that it used, and what led to it."""
+    from abflow.lifecycle.history import timeline
+
+    bench = _bench(experiment)
+    for line in timeline(bench):
+        out.print(line)
+    out.print(f"kept in {bench.store.folder / 'history'}, by the SHA-256 of each file")
+
+
+@app.command()
+def sql(
+    experiment: Experiment,
+    query: Annotated[str, typer.Argument(help="In DuckDB's dialect; `show tables` lists what there is.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    limit: Annotated[int | None, typer.Option(help="The most rows to print; default: all.", min=1)] = None,
+) -> None:
+    """Ask an experiment's tables: units, unit_days, events, moments and readout."""
+    import csv
+    import sys
+
+    from rich.table import Table
+
+    from abflow.lifecycle.tables import ask
+
+    answer = ask(_bench(experiment), query, limit=limit)
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(answer.columns)
+        writer.writerows(answer.rows)
+        return
+    table = Table(*answer.columns)
+    for row in answer.rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)
 
 
 @app.command()
@@ -147,7 +211,7 @@ def simulate(
     from abflow.simulate.truth import Truth, load_truth
 
     settings = _settings()
-    spec = open_bench(experiment, settings).spec
+    spec = open_bench(experiment, settings).spec.extended  # logs for as long as the test may last
     world = load_truth(truth) if truth else Truth()
     drawn = draw(spec, world, seed=seed, root=settings.root, format=format)
     for log, rows in drawn.rows.items():
@@ -177,6 +241,21 @@ def approve(
     answer: Literal["approve", "reject"] = "reject" if reject else "approve"
     record_approval(bench, answer=answer, by=by, reason=reason, at=utc_now())
     out.print(f"\n{by}: {answer}. Run the experiment again to go on.")
+
+
+@app.command()
+def peek(
+    experiment: Experiment,
+    reason: Reason,
+    by: Annotated[str, typer.Option(help="Who looks.", envvar="USER", show_default=False)],
+) -> None:
+    """Look at the primary before the horizon, honestly: the ledger says so, and the verdict pays for it."""
+    from abflow.lifecycle import peeking
+    from abflow.lifecycle.steps import utc_now
+    from abflow.report.notation import printable
+
+    for line in peeking.peek(_bench(experiment), by=by, reason=reason, now=utc_now()):
+        out.print(printable(line))
 
 
 @app.command()

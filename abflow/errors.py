@@ -6,6 +6,7 @@ AbflowError
 ├── SettingsError            the environment does not say where things are
 ├── DataError                the logs cannot be read
 │   ├── ContractBroken       the logs are not what the spec promised
+│   ├── LogMissing           a day of a log has no files
 │   └── NotEnoughData        too few observations to say anything
 ├── LifecycleError           the experiment cannot go on from here
 │   ├── EvidenceMissing      a step was asked to run before what it builds on
@@ -42,6 +43,10 @@ class DataError(AbflowError):
 
 class ContractBroken(DataError):
     """The logs are not what the spec promised."""
+
+
+class LogMissing(DataError):
+    """A day of a log has no files."""
 
 
 class NotEnoughData(DataError):

@@ -122,6 +122,13 @@ def test_plan_for_machines_is_json(root: Path) -> None:
     assert table["takes"]["days"] >= 14
 
 
+def test_plan_cannot_be_played_through_without_an_aa_phase(root: Path) -> None:
+    refused = abflow("plan", "short", *ASSUMED, "--simulate", "100", root=root)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: short has no A/A phase")
+    assert abflow("plan", "short", "--simulate", "0", root=root).returncode == 2
+
+
 def test_plan_without_any_knowledge_says_what_to_give(root: Path) -> None:
     got = abflow("plan", "short", root=root)
     assert got.returncode == 0
@@ -164,6 +171,44 @@ def test_calibrate_fails_when_a_rate_does_not_hold(root: Path) -> None:
     assert got.returncode == 1
     assert "NO" in got.stdout
     assert "not what they should be: broken" in got.stderr
+
+
+def test_a_peek_shows_the_primary_and_is_kept_for_everybody_to_see(root: Path) -> None:
+    assert abflow("simulate", "short", "--seed", "5", root=root).returncode == 0
+    assert abflow("run", "short", "--through", "2026-10-02", root=root).returncode == 0
+    assert abflow("peek", "short", "--by", "ann", root=root).returncode == 2  # a reason is needed
+    got = abflow("peek", "short", "--reason", "the board meets", "--by", "ann", root=root)
+    assert got.returncode == 0, got.stderr
+    assert got.stdout.startswith("Day 2 of 3, looked at by ann on ")
+    assert "returned, treatment: " in got.stdout
+    assert "95 % confidence sequence" in got.stdout
+    assert (
+        "looked_at. by: ann, day: 2026-10-02, number: 2, reason: the board meets"
+        in abflow("ledger", "show", root=root).stdout
+    )
+    ran = abflow("run", "short", root=root)
+    assert "looked at on day 2, before the horizon, by ann: the board meets" in ran.stdout
+
+
+def test_recheck_notices_restated_logs_and_history_tells_every_verdict(root: Path) -> None:
+    better, even = root / "better.yaml", root / "even.yaml"
+    better.write_text("units_per_day: 1500\neffects: {returned: {treatment: 0.6}}\n", encoding="utf-8")
+    even.write_text("units_per_day: 1500\n", encoding="utf-8")
+    assert abflow("simulate", "short", "--truth", str(better), root=root).returncode == 0
+    ran = abflow("run", "short", "--cost", root=root)
+    assert ran.stdout.count(" of files in ") == ran.stdout.count("\n2026-10-") + 1  # one line per step
+    untouched = abflow("recheck", "short", root=root)
+    assert untouched.stdout == "The logs of every day are as they were when they were read.\n"
+    assert abflow("simulate", "short", "--truth", str(even), root=root).returncode == 0
+    restated = abflow("recheck", "short", root=root)
+    assert restated.returncode == 0, restated.stderr
+    assert restated.stdout.startswith("Read again, because the logs were restated: 2026-10-0")
+    assert "The verdict was promote treatment (rule E1) until " in restated.stderr  # as a warning
+    told = abflow("history", "short", root=root).stdout.splitlines()
+    assert [line.split()[2] for line in told[:-1]] == ["verdict", "restated:", "verdict", "alarm:"]
+    assert told[-1] == f"kept in {root / 'data' / 'store' / 'short' / 'history'}, by the SHA-256 of each file"
+    abflow("stop", "short", "--reason", "enough", root=root)
+    assert "was stopped: enough" in abflow("recheck", "short", root=root).stderr
 
 
 def test_stop_needs_a_reason_and_is_kept(root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 
@@ -11,14 +12,15 @@ from abflow.analysis.gates import Check, Status
 from abflow.analysis.harm import Harm, find_harm, harm_check
 from abflow.analysis.population import Population
 from abflow.analysis.validity import Answered, daily_checks, served_version
-from abflow.analysis.wording import count
-from abflow.engine.measuring import measure
-from abflow.engine.population import Partition, cohorts
-from abflow.engine.unit_day import UnitDay
+from abflow.analysis.wording import count, spans
+from abflow.engine.measuring import Recorded, measure
+from abflow.engine.population import cohorts
+from abflow.engine.unit_day import Partition, UnitDay
 from abflow.errors import GateStopped, LifecycleError
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.guards import current_blueprint, require_frozen, require_gates
-from abflow.spec.calendar import Period, Phase
+from abflow.lifecycle.partitions import asked_before, past_days
+from abflow.spec.calendar import Period, Phase, calendar_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +51,28 @@ def aggregate_day(bench: Bench, day: date) -> str:
     current_blueprint(bench)
     _require_earlier_gates(bench, day)
     made = bench.unit_day(day)
-    return (
-        f"{count(made.exposures)} exposures of {count(made.units)} units on {day} "
-        f"({count(made.repeated_requests)} repeated, {count(made.other_experiments)} of other experiments), "
-        f"{count(sum(made.events.values()))} outcomes ({count(made.repeated_events)} repeated)."
+    exposures, outcomes = made.exposure_log, made.outcome_log
+    told = (
+        f"{count(exposures.exposures)} exposures of {count(exposures.units)} units on {day} "
+        f"({count(exposures.repeated)} repeated, {count(exposures.other_experiments)} of other experiments), "
+        f"{count(sum(outcomes.events.values()))} outcomes ({count(outcomes.repeated)} repeated)."
     )
+    return f"{told} {_days_before(bench, day)}".rstrip()
+
+
+def _days_before(bench: Bench, day: date) -> str:
+    """On the first day of a phase: read what CUPED wants to know of the days before, while their logs are there."""
+    period = bench.calendar.period_of(day)
+    if period is None or day != period.start:
+        return ""
+    asked = asked_before(bench, period)
+    missing = sorted({*asked} - {past.day for past in past_days(bench, period)})
+    if not asked:
+        return ""
+    if not missing:
+        return f"CUPED has all {len(asked)} days before."
+    found = len(asked) - len(missing)
+    return f"Of the {len(asked)} days before that CUPED reads, the outcome log has {found}: not {spans(missing)}."
 
 
 def check_health(bench: Bench, day: date) -> str:
@@ -64,17 +83,18 @@ def check_health(bench: Bench, day: date) -> str:
     """
     blueprint = current_blueprint(bench)
     _require_earlier_gates(bench, day)
-    period = bench.calendar.period_of(day)
+    # A day of the plan is checked as the plan has it, also again once the test has been extended.
+    period = calendar_of(bench.spec).period_of(day) or bench.calendar.period_of(day)
     if period is None or period.phase is Phase.SHADOW:
         raise LifecycleError(f"{day} is neither an A/A nor a test day of {bench.spec.experiment}")
-    manifests, partitions = bench.partitions(period, day)
-    population = cohorts(bench.spec, period, partitions, resources=bench.settings.resources)
+    recorded = bench.recorded(period, day)
+    population = cohorts(bench.spec, period, recorded.state, resources=bench.settings.resources)
     checks = (
         *daily_checks(bench.spec, population, day=day, days=period.enroll_days),
-        served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
+        served_version(bench.spec, answered_by(recorded.partitions), expected_versions(blueprint, period)),
         *_volume(bench, period, day, population),
     )
-    harms = _harms(bench, period, day, partitions)
+    harms = _harms(bench, day, recorded)
     health = Health(
         day=day,
         phase=period.phase,
@@ -83,7 +103,7 @@ def check_health(bench: Bench, day: date) -> str:
         new_units=sum(population.units(lambda cohort: cohort.day == day).values()),
         crossed=population.crossed,
         too_late=population.too_late,
-        partition=manifests[-1],
+        partition=recorded.partitions[-1].made,
         checks=(*checks, *(() if harms is None else (harm_check(harms),))),
         harms=harms or (),
     )
@@ -102,9 +122,9 @@ def check_health(bench: Bench, day: date) -> str:
     return f"Day {health.number} of the {period.phase} phase, {count(population.enrolled)} units. {told}"
 
 
-def answered_by(manifests: list[UnitDay]) -> tuple[Answered, ...]:
+def answered_by(partitions: Iterable[Partition]) -> tuple[Answered, ...]:
     """Who answered, over several days."""
-    return tuple(Answered(**asdict(served)) for manifest in manifests for served in manifest.served)
+    return tuple(Answered(**asdict(served)) for partition in partitions for served in partition.made.served)
 
 
 def expected_versions(blueprint: Blueprint, period: Period) -> dict[str, str | None]:
@@ -121,13 +141,12 @@ def _require_earlier_gates(bench: Bench, day: date) -> None:
         require_frozen(bench)
 
 
-def _harms(bench: Bench, period: Period, day: date, partitions: list[Partition]) -> tuple[Harm, ...] | None:
+def _harms(bench: Bench, day: date, recorded: Recorded) -> tuple[Harm, ...] | None:
     """Harm on a test day before the cut-off; None where nobody looks for it."""
-    frozen = bench.store.find("frozen", Frozen)
+    frozen, period = bench.store.find("frozen", Frozen), recorded.period
     if frozen is None or period.phase is not Phase.TEST or day == period.last or bench.spec.allocation == "thompson":
         return None
-    end = date.fromordinal(day.toordinal() + 1)
-    population = measure(bench.spec, period, partitions, end=end, resources=bench.settings.resources)
+    population = measure(bench.spec, recorded, resources=bench.settings.resources)
     return find_harm(
         bench.spec,
         population,
@@ -149,7 +168,7 @@ def _volume(bench: Bench, period: Period, day: date, population: Population) -> 
     number = period.number_of(day)
     if frozen is None or period.phase is not Phase.TEST or number < 2 or not frozen.expected_units:
         return ()
-    planned = frozen.expected_units * min(number, period.enroll_days) / period.enroll_days
+    planned = frozen.expected_units * min(number, period.enroll_days) / bench.spec.enroll_days
     share = population.enrolled / planned
     sentence = f"{count(population.enrolled)} units by day {number}, about {count(planned)} were planned."
     status = Status.WARN if share < 0.5 else Status.PASS
@@ -162,8 +181,8 @@ def _metrics(health: Health) -> dict[str, float]:
         "units": float(sum(health.units.values())),
         "new_units": float(health.new_units),
         "crossed_units": float(health.crossed),
-        "exposures": float(health.partition.exposures),
-        "repeated_requests": float(health.partition.repeated_requests),
+        "exposures": float(health.partition.exposure_log.exposures),
+        "repeated_requests": float(health.partition.exposure_log.repeated),
         "failed_checks": float(sum(check.status is Status.FAIL for check in health.checks)),
         "warnings": float(sum(check.status is Status.WARN for check in health.checks)),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from abflow.analysis.blueprint import Blueprint, Frozen
+from abflow.analysis.blueprint import Blueprint, Extended, Frozen
 from abflow.analysis.gates import Gate, GateStatus
 from abflow.analysis.verdict import Decision, Verdict
 from abflow.errors import (
@@ -108,7 +108,7 @@ def require_look(bench: Bench, day: date) -> None:
     Raises:
         LifecycleError: It does not.
     """
-    days = look_days(bench.spec, bench.calendar)
+    days = look_days(bench.course, bench.calendar)
     if day in days:
         return
     when = f"once, on {days[-1]}" if len(days) == 1 else f"on {', '.join(map(str, days))}"
@@ -128,6 +128,12 @@ def was_stopped_for_harm(bench: Bench, day: date) -> bool:
     """Whether harm found on this very day ended the experiment."""
     verdict = bench.store.find("verdict", Verdict)
     return verdict is not None and verdict.decision is Decision.STOP and verdict.on == day
+
+
+def was_extended(bench: Bench, day: date) -> bool:
+    """Whether this is the last day of the plan, on which the test was found to need more."""
+    extended = bench.store.find("extended", Extended)
+    return extended is not None and extended.on == day
 
 
 def require_not_ended(bench: Bench, day: date) -> None:

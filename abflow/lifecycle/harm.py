@@ -35,6 +35,6 @@ def stop_for_harm(bench: Bench, day: date, *, now: datetime) -> str | None:
     verdict = stopped_for_harm(bench.spec, harms, on=day, spec_sha256=frozen.spec_sha256, continued=passed_over(gates))
     if bench.tracking:
         bench.tracking.evidence("verdict.json", to_json(verdict))
-    bench.store.save("verdict", verdict)
+    bench.store.keep("verdict", verdict)
     record(bench, verdict, now=now)
     return f"Verdict: {verdict.decision} (rule {verdict.rule}). {verdict.sentence}"

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abflow.analysis.blueprint import Blueprint
-from abflow.analysis.comparability import controls_agree, overlap_checks, pre_period_difference, split_by_segment
 from abflow.analysis.compare import Values, compare
 from abflow.analysis.gates import Check, Gate, GateStatus, Status
-from abflow.analysis.outcome_holes import outcome_holes
+from abflow.analysis.harm import Harm
+from abflow.analysis.look_checks import checks_of_look
 from abflow.analysis.over_time import over_time
 from abflow.analysis.population import Contamination
 from abflow.analysis.readout import Comparison, Readout
 from abflow.analysis.segments import by_segment
-from abflow.analysis.validity import daily_checks, horizon_checks, served_version
-from abflow.analysis.verdict import Decision, Verdict, decide
+from abflow.analysis.validity import served_version
+from abflow.analysis.verdict import Decision, Verdict, decide, ends_test
 from abflow.analysis.wording import effect, interval
-from abflow.engine.measuring import measure, unit_values
-from abflow.engine.population import Partition
+from abflow.engine.measuring import Recorded, measure_in_depth, unit_values
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.daily import Health, answered_by, expected_versions, harms_before
 from abflow.lifecycle.guards import (
@@ -32,9 +32,10 @@ from abflow.lifecycle.guards import (
     require_health,
     require_look,
 )
-from abflow.lifecycle.looking import keep_look, look_on
-from abflow.registry.plan import PREVIOUS, PromotionPlan, plan_promotion
-from abflow.spec.calendar import Period, Step
+from abflow.lifecycle.looking import as_it_is_read, keep_look, look_on, peeks_of
+from abflow.lifecycle.tables import keep_tables
+from abflow.registry.plan import PREVIOUS, RECEIPT, PromotionPlan, Receipt, plan_promotion
+from abflow.spec.calendar import Step
 from abflow.stats.moments import linearised
 from abflow.stats.result import Estimate, Unavailable
 from abflow.store.files import to_json
@@ -51,60 +52,55 @@ def analyze(bench: Bench, day: date) -> str:
     period = bench.calendar.test
     days = period.days_through(day)
     require_health(bench, days)
-    for each in days:  # a day whose logs were restated since is built again before it is judged
-        bench.unit_day(each)
-    manifests, partitions = bench.partitions(period, day)
+    recorded = bench.recorded(period, day, history=True)
     end = date.fromordinal(day.toordinal() + 1)
-    population = measure(bench.spec, period, partitions, end=end, resources=bench.settings.resources)
-    policy = bench.spec.analysis.contamination
+    population = measure_in_depth(bench.spec, recorded, resources=bench.settings.resources)
+    spec, policy = as_it_is_read(bench), bench.spec.analysis.contamination
     look = look_on(bench, day, planned=frozen.expected_units)
-    values = _units_of(bench, period, partitions, end)
-    comparisons = compare(bench.spec, population, contamination=policy, look=look, values=values)
+    values = _units_of(bench, recorded)
+    comparisons = compare(spec, population, contamination=policy, look=look, values=values)
     readout = Readout(
         experiment=bench.spec.experiment,
         spec_sha256=frozen.spec_sha256,
-        inputs=hashlib.sha256("".join(m.inputs for m in manifests).encode()).hexdigest(),
+        inputs=recorded.inputs,
         cut_off=end,
         units=population.units(),
         too_late=population.too_late,
         crossed=population.crossed,
         contamination=policy,
-        checks=(
-            # Tests that are made once are kept for the cut-off; a look before it has those that may be repeated.
-            *(
-                horizon_checks(bench.spec, population, days=period.enroll_days)
-                if look.final
-                else daily_checks(bench.spec, population)
-            ),
-            served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
-            *split_by_segment(bench.spec, population),
-            *pre_period_difference(bench.spec, population),
-            *controls_agree(bench.spec, population),
-            *overlap_checks(population.overlaps),
-            outcome_holes(bench.spec, population, {m.day: m.events for m in manifests}),
-        ),
+        checks=(),
         comparisons=comparisons,
-        beside=compare(bench.spec, population, contamination=OTHER[policy], look=look, values=values),
-        segments=by_segment(bench.spec, population),
-        over_time=over_time(bench.spec, population),
+        beside=compare(spec, population, contamination=OTHER[policy], look=look, values=values),
+        segments=by_segment(spec, population),
+        over_time=over_time(spec, population),
+        attribution=population.attribution,
         day=look.day,
         final=look.final,
+        looked_at=tuple(peek.number for peek in peeks_of(bench)),
     )
+    checks = checks_of_look(
+        spec,
+        population,
+        days=period.enroll_days,
+        events_by_day={p.day: p.made.events for p in recorded.partitions},
+        ends=ends_test(spec, readout, dropped=_dropped_before(bench, day)),
+    )
+    served = served_version(spec, answered_by(recorded.partitions), expected_versions(blueprint, period))
+    readout = replace(readout, checks=(*checks, served))
     keep_look(bench, day, look, comparisons)
     if bench.tracking:
         bench.tracking.evidence("readout.json", to_json(readout))
-    bench.store.save("readout", readout)
+    bench.store.keep("readout", readout)
+    keep_tables(bench, population, readout, sha256_of(readout))
     told = [f"{c.metric}, {c.arm}: {_effect(bench, c)}, {c.word or 'unavailable'}" for c in readout.comparisons]
     return f"{sum(readout.units.values())} units by {readout.cut_off}. {'; '.join(told)}."
 
 
-def _units_of(bench: Bench, period: Period, partitions: list[Partition], end: date) -> Values:
+def _units_of(bench: Bench, recorded: Recorded) -> Values:
     """Fetches what every unit did in one metric, by arm; a ratio's units are linearised."""
 
     def fetch(metric: str, contamination: Contamination) -> dict[str, NDArray[np.float64]]:
-        found = unit_values(
-            bench.spec, period, partitions, metric, contamination, end=end, resources=bench.settings.resources
-        )
+        found = unit_values(bench.spec, recorded, metric, contamination, resources=bench.settings.resources)
         controls = np.concatenate([found.pop(control) for control in bench.spec.controls])
         arms = {bench.spec.control_name: controls} | found
         return {arm: linearised(units) if units.ndim == 2 else units for arm, units in arms.items()}
@@ -120,22 +116,22 @@ def judge(bench: Bench, day: date, *, now: datetime) -> str:
     require_frozen(bench)
     readout = bench.store.get("readout", Readout, step=f"{Step.ANALYZE} on {day}")
     verdict = decide(
-        bench.spec,
+        as_it_is_read(bench),
         readout,
         readout_sha256=sha256_of(readout),
         versions=blueprint.versions,
         champion_moved=_champion_moved(bench, blueprint),
         daily=_failed_on_earlier_days(bench, day),
         continued=passed_over(gates),
-        dropped={harm.arm: harm for harm in harms_before(bench, day)},
+        dropped=_dropped_before(bench, day),
     )
     plan = _plan(bench, verdict, readout)
     if bench.tracking:
         bench.tracking.evidence("verdict.json", to_json(verdict))
-    bench.store.save("verdict", verdict)
+    bench.store.keep("verdict", verdict)
     if plan:
         bench.store.save("plan", plan)
-    else:
+    elif not bench.store.find(RECEIPT, Receipt):  # what was carried out stays known
         bench.store.forget("plan")
     if verdict.decision is not Decision.NONE_YET:
         record(bench, verdict, now=now)
@@ -147,6 +143,7 @@ def record(bench: Bench, verdict: Verdict, *, now: datetime) -> None:
     facts = {
         "verdict_sha256": sha256_of(verdict),
         "decision": verdict.decision.value,
+        "winner": verdict.winner,
         "rule": verdict.rule,
         "sentence": verdict.sentence,
         "spec_sha256": verdict.spec_sha256,
@@ -167,14 +164,19 @@ def sha256_of(value: object) -> str:
     return hashlib.sha256(to_json(value).encode()).hexdigest()
 
 
+def _dropped_before(bench: Bench, day: date) -> dict[str, Harm]:
+    """Arms that were found to do harm on an earlier day."""
+    return {harm.arm: harm for harm in harms_before(bench, day)}
+
+
 def _champion_moved(bench: Bench, blueprint: Blueprint) -> Check | None:
     """V1: the champion was changed by others while the test ran."""
     registry, spec = bench.registry, bench.spec
     if registry is None or spec.model is None:
         return None
     now = registry.aliases(spec.model).get(spec.promotion.alias)
-    plan = bench.store.find("plan", PromotionPlan)
-    ours = plan.promotes if plan and (bench.store.folder / "receipt.json").exists() else None
+    receipt = bench.store.find(RECEIPT, Receipt)
+    ours = receipt.promoted if receipt else None
     alias = f"{spec.model}@{spec.promotion.alias}"
     if now in (blueprint.champion, ours):
         return Check(
@@ -207,7 +209,7 @@ def _plan(bench: Bench, verdict: Verdict, readout: Readout) -> PromotionPlan | N
         raise TypeError(f"a promotion of {verdict.winner!r} needs a version")  # a bug: the spec demands versions
     known = bench.store.find("plan", PromotionPlan)
     evidence = sha256_of(verdict)
-    if known and known.evidence == evidence and (bench.store.folder / "receipt.json").exists():
+    if known and known.evidence == evidence and bench.store.find(RECEIPT, Receipt):
         return known
     aliases = registry.aliases(spec.model)
     primary = readout.of(spec.primary_name, verdict.winner)

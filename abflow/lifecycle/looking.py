@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 
 from abflow.analysis.looks import Look, PastLook, left_behind
+from abflow.analysis.peeking import Peek, as_read
 from abflow.analysis.readout import Comparison
 from abflow.lifecycle.bench import Bench
 from abflow.spec.calendar import look_days
+from abflow.spec.experiment import ExperimentSpec
 
 
 def look_on(bench: Bench, day: date, *, planned: float) -> Look:
@@ -20,7 +22,9 @@ def look_on(bench: Bench, day: date, *, planned: float) -> Look:
         planned: Units of all variants together that the plan expects at the cut-off.
     """
     number = bench.calendar.test.number_of(day)
-    earlier = (bench.store.find(_name(each), PastLook) for each in look_days(bench.spec, bench.calendar) if each < day)
+    earlier = (
+        bench.store.find(_name(each), PastLook) for each in look_days(bench.course, bench.calendar) if each < day
+    )
     return Look(
         day=number,
         final=day == bench.calendar.last,
@@ -33,6 +37,22 @@ def look_on(bench: Bench, day: date, *, planned: float) -> Look:
 def keep_look(bench: Bench, day: date, look: Look, comparisons: Sequence[Comparison]) -> None:
     """Keep what the next look must know."""
     bench.store.save(_name(day), left_behind(look, comparisons))
+
+
+def peeks_of(bench: Bench) -> tuple[Peek, ...]:
+    """Who looked at the test before its cut-off although its plan reads it once."""
+    days = bench.calendar.test.days_through(bench.calendar.last)
+    return tuple(peek for day in days if (peek := bench.store.find(peek_name(day), Peek)))
+
+
+def as_it_is_read(bench: Bench) -> ExperimentSpec:
+    """The plan as the test is read: longer when it was extended, by confidence sequences after a peek."""
+    return as_read(bench.course, peeks_of(bench))
+
+
+def peek_name(day: date) -> str:
+    """What a peek is kept under."""
+    return f"peeks/date={day}"
 
 
 def _name(day: date) -> str:

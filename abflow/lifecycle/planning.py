@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from abflow.analysis.measurement import Assumed, Assumptions
 from abflow.analysis.plan_table import PlanTable, plan_table
+from abflow.analysis.played_decision import play_decision, playable, played_in_words
 from abflow.analysis.population import Population
 from abflow.analysis.power_curves import power_curves
 from abflow.analysis.sizing import Sizing, size_test
@@ -69,6 +72,41 @@ def plan_experiment(
     return Plan(spec=spec, sizing=sizing, table=plan_table(spec, sizing))
 
 
+def play_through(plan: Plan, settings: Settings, *, runs: int, seed: int) -> Plan:
+    """Play the decision of a plan through on the units of its A/A phase, and put the count beside the formulas.
+
+    Args:
+        plan: The plan.
+        settings: Where things are.
+        runs: Experiments to play; 1000 know a power to 3 points.
+        seed: The same seed, the same count.
+
+    Raises:
+        SpecError: The primary has no value per unit, or there is no A/A phase.
+        EvidenceMissing: The days of the A/A phase are not all aggregated.
+        NotEnoughData: There are no units to be drawn.
+    """
+    values = _aa_values(Bench(plan.spec, settings))
+    played = play_decision(plan.spec, plan.sizing, values, runs=runs, seed=seed)
+    told = played_in_words(plan.spec, played, formula=plan.table.power_with_expected)
+    return replace(plan, table=replace(plan.table, played=played, sentences=(*plan.table.sentences, told)))
+
+
+def _aa_values(bench: Bench) -> dict[str, NDArray[np.float64]]:
+    """What every unit of the A/A phase did, all arms together, in each metric that can be played."""
+    from abflow.engine.measuring import unit_values
+
+    spec, period = bench.spec, bench.calendar.aa
+    if period is None:
+        raise SpecError(f"{spec.experiment} has no A/A phase, whose units a decision is played through with")
+    recorded = bench.recorded(period, period.last)
+    found = {}
+    for name in playable(spec).metrics:
+        by_variant = unit_values(spec, recorded, name, spec.analysis.contamination, resources=bench.settings.resources)
+        found[name] = np.concatenate([by_variant[variant] for variant in spec.variants])
+    return found
+
+
 def _read(experiment: str, settings: Settings) -> ExperimentSpec:
     path = Path(experiment)
     file = path if path.suffix in (".yaml", ".yml") else settings.experiment_file(experiment)
@@ -120,10 +158,10 @@ def _aa_population(bench: Bench) -> Population | None:
     from abflow.engine.measuring import measure
 
     try:
-        _, partitions = bench.partitions(period, period.last)
+        recorded = bench.recorded(period, period.last, history=True)
     except EvidenceMissing:
         return None
-    return measure(bench.spec, period, partitions, resources=bench.settings.resources)
+    return measure(bench.spec, recorded, resources=bench.settings.resources)
 
 
 def write_curves(plan: Plan, file: Path) -> None:

@@ -15,17 +15,17 @@ from abflow.analysis.inflow import counting_days, inflow_of
 from abflow.analysis.population import Population
 from abflow.analysis.sizing import size_test
 from abflow.analysis.validity import horizon_checks, served_version
-from abflow.engine.measuring import measure, unit_values
-from abflow.engine.population import Partition
+from abflow.engine.measuring import Recorded, measure, unit_values
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.daily import answered_by, expected_versions
 from abflow.lifecycle.guards import current_blueprint, keep_gate, require_gates, require_health, require_open
-from abflow.spec.calendar import GateName, Period, Step
+from abflow.lifecycle.history import BESIDE
+from abflow.spec.calendar import GateName, Step
 from abflow.spec.experiment import Skipped
 
 
 def aa_check(bench: Bench, day: date) -> str:
-    """Judge the A/A phase at its end.
+    """Judge the A/A phase at its end; once the plan is frozen, beside the judgement that it rests on.
 
     Raises:
         GateStopped: The gate does not open.
@@ -38,14 +38,12 @@ def aa_check(bench: Bench, day: date) -> str:
         return keep_gate(bench, skipped(GateName.AA, reason, data_through=day))
     days = period.days_through(day)
     require_health(bench, days)
-    for each in days:  # a day whose logs were restated since is built again before it is judged
-        bench.unit_day(each)
-    manifests, partitions = bench.partitions(period, day)
-    population = measure(bench.spec, period, partitions, resources=bench.settings.resources)
+    recorded = bench.recorded(period, day, history=True)
+    population = measure(bench.spec, recorded, resources=bench.settings.resources)
     checks = (
         *horizon_checks(bench.spec, population, days=period.enroll_days),
-        served_version(bench.spec, answered_by(manifests), expected_versions(blueprint, period)),
-        *aa_checks(bench.spec, population, values=_units_of(bench, period, partitions)),
+        served_version(bench.spec, answered_by(recorded.partitions), expected_versions(blueprint, period)),
+        *aa_checks(bench.spec, population, values=_units_of(bench, recorded)),
     )
     gate = judge(
         GateName.AA,
@@ -53,18 +51,29 @@ def aa_check(bench: Bench, day: date) -> str:
         data_through=day,
         passed="Assignment, logging and metrics show no difference where there is none.",
     )
+    known = bench.store.find(f"gates/{GateName.AA}", Gate)
+    if known and known.opens and bench.store.find("frozen", Frozen):
+        return _stands(bench, known, again=gate)
     bench.store.save("aa/population", population)
     return keep_gate(bench, gate)
 
 
-def _units_of(bench: Bench, period: Period, partitions: list[Partition]) -> MetricValues:
+def _stands(bench: Bench, gate: Gate, *, again: Gate) -> str:
+    """The plan was frozen on what a gate said, so that stands, and what it says on restated days lies beside it."""
+    if again == gate:
+        bench.store.forget(BESIDE)
+    else:
+        bench.store.keep(BESIDE, again)
+    return f"The {gate.gate} gate, judged again, says {again.status}: {again.reason} The frozen plan stands."
+
+
+def _units_of(bench: Bench, recorded: Recorded) -> MetricValues:
     """Fetches what every unit did in one metric, all arms together."""
 
     def fetch(metric: str) -> NDArray[np.float64]:
         by_variant = unit_values(
             bench.spec,
-            period,
-            partitions,
+            recorded,
             metric,
             bench.spec.analysis.contamination,
             resources=bench.settings.resources,

@@ -9,14 +9,13 @@ from typing import Literal
 from abflow.analysis.verdict import Decision, Verdict
 from abflow.errors import EvidenceMissing, LifecycleError, RegistryError
 from abflow.lifecycle.bench import Bench
-from abflow.lifecycle.guards import Stopped, require_look
+from abflow.lifecycle.guards import Stopped, require_look, was_extended
+from abflow.lifecycle.history import alarms, verdict_changed
 from abflow.lifecycle.horizon import sha256_of
 from abflow.registry.ledger import Ledger
 from abflow.registry.mlflow_registry import MlflowRegistry
-from abflow.registry.plan import PREVIOUS, MoveAlias, PromotionPlan, SetTag, describe
+from abflow.registry.plan import PREVIOUS, RECEIPT, MoveAlias, PromotionPlan, Receipt, SetTag, describe
 from abflow.spec.calendar import Step
-
-RECEIPT = "receipt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,25 +30,14 @@ class Approval:
     timed_out: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What was changed in the registry, and the ledger entry that says so."""
-
-    experiment: str
-    plan_sha256: str
-    promoted: str
-    replaced: str | None
-    changes: tuple[str, ...]
-    ledger_sha256: str
-    at: datetime
-
-
 def open_plan(bench: Bench, day: date) -> PromotionPlan | None:
     """The plan that the verdict asks for, or None when the verdict promotes nothing.
 
     Raises:
         EvidenceMissing: There is no verdict, or the plan was made for another one.
     """
+    if was_extended(bench, day):
+        return None
     require_look(bench, day)
     verdict = bench.store.get("verdict", Verdict, step=f"{Step.DECIDE} on {day}")
     if verdict.decision is not Decision.PROMOTE:
@@ -135,13 +123,14 @@ def promote(bench: Bench, day: date, *, now: datetime, dry_run: bool = False) ->
     registry = bench.registry
     if registry is None:
         raise LifecycleError(f"{bench.spec.experiment} names no model, so there is nothing to promote")
-    _require_approval(bench, plan)
     if dry_run:
+        _require_approval(bench, plan)
         return "Dry run, nothing was changed. Would do: " + "; ".join(map(describe, plan.changes)) + "."
     with bench.ledger.lock():
         done = bench.store.find(RECEIPT, Receipt)
-        if done and done.plan_sha256 == plan.sha256:
+        if done and done.promoted == plan.promotes:
             return f"Version {plan.promotes} was promoted on {done.at:%Y-%m-%d}; nothing was changed again."
+        _require_approval(bench, plan)
         changes = registry.apply(plan)
         entry = bench.ledger.record_once(
             "promoted",
@@ -177,6 +166,7 @@ def finish(bench: Bench) -> None:
     """Close the experiment's MLflow run with its verdict."""
     if bench.tracking:
         verdict = bench.store.get("verdict", Verdict, step=Step.DECIDE)
+        bench.tracking.alarm(" ".join(alarms(bench).values()))  # none is left when this very verdict was carried out
         bench.tracking.finish({"verdict": verdict.decision.value, "rule": verdict.rule})
 
 
@@ -216,7 +206,8 @@ def stop(bench: Bench, *, reason: str, now: datetime) -> str:
 
 
 def _require_approval(bench: Bench, plan: PromotionPlan) -> None:
-    if bench.spec.promotion.approval == "none":
+    changed = verdict_changed(bench)
+    if bench.spec.promotion.approval == "none" and not changed:
         return
     approval = approval_of(bench, plan)
     how = f"abflow approve {bench.spec.experiment} --reason ..., or the task {Step.APPROVE} in Airflow"
@@ -224,6 +215,7 @@ def _require_approval(bench: Bench, plan: PromotionPlan) -> None:
         raise EvidenceMissing(
             f"{bench.spec.experiment}: nobody has approved this plan ({plan.sha256[:12]}); {how}. Marking the task as "
             "successful approves nothing"
+            + (", and a verdict that restated days have changed promotes nothing by itself" if changed else "")
         )
     if approval.answer == "reject":
         raise EvidenceMissing(

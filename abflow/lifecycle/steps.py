@@ -5,18 +5,30 @@ A step's modules are imported when it is done: choosing the steps of a day needs
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
-from abflow.errors import LifecycleError
+from abflow.errors import LifecycleError, RegistryError
 from abflow.lifecycle.bench import Bench
-from abflow.lifecycle.guards import has_ended, require_not_ended, require_running, was_stopped_for_harm
-from abflow.spec.calendar import Step, steps_due
+from abflow.lifecycle.guards import (
+    has_ended,
+    require_not_ended,
+    require_running,
+    was_extended,
+    was_stopped_for_harm,
+)
+from abflow.logs.cost import Cost, metered
+from abflow.spec.calendar import Step, calendar_of, steps_due
 
 Clock = Callable[[], datetime]
-AFTER_HEALTH = (Step.ANALYZE, Step.DECIDE, Step.APPROVE, Step.PROMOTE)
+READ_DAYS = (Step.AGGREGATE_DAY, Step.CHECK_HEALTH, Step.AA_CHECK, Step.SAMPLE_SIZE_GATE, Step.ANALYZE)
+AFTER_LOOK = (Step.DECIDE, Step.APPROVE, Step.PROMOTE)
+AFTER_HEALTH = (Step.ANALYZE, *AFTER_LOOK)
+
+log = logging.getLogger(__name__)
 
 
 class Ended(StrEnum):
@@ -29,12 +41,13 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a step did, in a sentence."""
+    """What a step did, in a sentence, and what it cost."""
 
     step: Step
     day: date
     ended: Ended
     sentence: str
+    cost: Cost | None = None
 
 
 def utc_now() -> datetime:
@@ -50,17 +63,19 @@ def due(bench: Bench, day: date) -> tuple[Step, ...]:
         ExperimentStopped: It has ended before this day, or somebody gave it up.
     """
     require_running(bench)
-    calendar = bench.calendar
-    if not calendar.first <= day <= calendar.last:
+    planned, longest = calendar_of(bench.spec), calendar_of(bench.spec.extended)
+    if not planned.first <= day <= longest.last:
         raise LifecycleError(
-            f"{bench.spec.experiment} runs from {calendar.first} to {calendar.last}; {day} is not one of its days"
+            f"{bench.spec.experiment} runs from {planned.first} to {longest.last}; {day} is not one of its days"
         )
     require_not_ended(bench, day)
-    return steps_due(bench.spec, day)
+    return steps_due(bench.spec if day <= planned.last else bench.course, day)
 
 
 def run_step(bench: Bench, step: Step, day: date, *, dry_run: bool = False, clock: Clock = utc_now) -> Outcome:
-    """Do one step of one day.
+    """Do one step of one day; what it cost goes to the log and to the MLflow run.
+
+    A step that reads days first sees whether the logs of any of them have changed since.
 
     Args:
         bench: The experiment.
@@ -74,8 +89,31 @@ def run_step(bench: Bench, step: Step, day: date, *, dry_run: bool = False, cloc
     """
     if step not in due(bench, day):
         raise LifecycleError(f"{bench.spec.experiment}: {step} is not due on {day}")
+    with metered() as meter:
+        try:
+            told = _catch_up(bench, now=clock()) if step in READ_DAYS else ""
+            outcome = _do(bench, step, day, dry_run=dry_run, clock=clock)
+        finally:
+            cost = meter.cost()
+            log.info("Cost of %s on %s: %s.", step, day, cost)
+    _track(bench, step, day, cost, at=clock())
+    return replace(outcome, sentence=f"{told} {outcome.sentence}".strip(), cost=cost)
+
+
+def _catch_up(bench: Bench, *, now: datetime) -> str:
+    from abflow.lifecycle.restated import catch_up
+
+    return catch_up(bench, now=now)
+
+
+def _do(bench: Bench, step: Step, day: date, *, dry_run: bool, clock: Clock) -> Outcome:
+    if has_ended(bench, day):
+        sentence = "With its restated days the experiment ended before this one."
+        return Outcome(step=step, day=day, ended=Ended.NOTHING_TO_DO, sentence=sentence)
     if step in AFTER_HEALTH and was_stopped_for_harm(bench, day):
         return Outcome(step=step, day=day, ended=Ended.NOTHING_TO_DO, sentence="The test was stopped for harm today.")
+    if step in AFTER_LOOK and was_extended(bench, day):
+        return Outcome(step=step, day=day, ended=Ended.NOTHING_TO_DO, sentence="The test was extended on this day.")
     match step:
         case Step.VALIDATE_SHADOW_LOG:
             from abflow.lifecycle.shadow import validate_shadow_log
@@ -83,8 +121,10 @@ def run_step(bench: Bench, step: Step, day: date, *, dry_run: bool = False, cloc
             return _done(step, day, validate_shadow_log(bench, day))
         case Step.AGGREGATE_DAY:
             from abflow.lifecycle.daily import aggregate_day
+            from abflow.lifecycle.restated import noting
 
-            return _done(step, day, aggregate_day(bench, day))
+            with noting(bench, day):
+                return _done(step, day, aggregate_day(bench, day))
         case Step.CHECK_HEALTH:
             from abflow.lifecycle.daily import check_health
             from abflow.lifecycle.harm import stop_for_harm
@@ -104,9 +144,14 @@ def run_step(bench: Bench, step: Step, day: date, *, dry_run: bool = False, cloc
 
             return _done(step, day, sample_size_gate(bench, day))
         case Step.ANALYZE:
+            from abflow.lifecycle.extending import extend
             from abflow.lifecycle.horizon import analyze
 
-            return _done(step, day, analyze(bench, day))
+            if longer := extend(bench, day, now=clock()):
+                from abflow.lifecycle.page import write_scorecard
+
+                write_scorecard(bench)
+            return _done(step, day, longer or analyze(bench, day))
         case Step.DECIDE:
             from abflow.lifecycle.horizon import judge
             from abflow.lifecycle.page import write_scorecard
@@ -124,15 +169,25 @@ def _done(step: Step, day: date, sentence: str) -> Outcome:
     return Outcome(step=step, day=day, ended=Ended.DONE, sentence=sentence)
 
 
+def _track(bench: Bench, step: Step, day: date, cost: Cost, *, at: datetime) -> None:
+    """Costs are no evidence: a step that is done does not fail because nobody could write down what it cost."""
+    if bench.tracking is None:
+        return
+    number = (day - bench.calendar.first).days + 1
+    try:
+        bench.tracking.cost(step.value, number, asdict(cost), at=at)
+    except RegistryError as error:
+        log.warning("The cost of %s on %s was not written: %s", step, day, error)
+
+
 def run_through(bench: Bench, last: date | None = None, *, clock: Clock = utc_now) -> Iterator[Outcome]:
     """Do every step of every day up to `last`, in order; stop at an open approval, or when a look has ended it."""
-    end = min(last or bench.calendar.last, bench.calendar.last)
     day = bench.calendar.first
-    while day <= end and not has_ended(bench, day):
+    while day <= min(last or bench.calendar.last, bench.calendar.last) and not has_ended(bench, day):
         for step in due(bench, day):
             outcome = run_step(bench, step, day, clock=clock)
             yield outcome
-            if outcome.ended is Ended.WAITS:
+            if outcome.ended is Ended.WAITS or has_ended(bench, day):
                 return
         day = date.fromordinal(day.toordinal() + 1)
 

@@ -69,16 +69,16 @@ def dag_id_of(file: Path) -> str:
 
 def build_dag(spec: ExperimentSpec, root: str) -> DAG:
     """The DAG of one experiment; nothing of its shape depends on the file."""
-    calendar = calendar_of(spec)
+    calendar, longest = calendar_of(spec), calendar_of(spec.extended)  # nobody knows yet whether it is extended
     with DAG(
         dag_id=PREFIX + spec.experiment,
         description=spec.hypothesis[:200],
         doc_md=_page(spec, calendar),
         schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
         start_date=datetime.combine(calendar.first, time(), tzinfo=UTC),
-        end_date=datetime.combine(calendar.last, time(), tzinfo=UTC),
+        end_date=datetime.combine(longest.last, time(), tzinfo=UTC),
         catchup=True,
-        max_active_runs=(calendar.last - calendar.first).days + 1 + SPARE_RUNS,
+        max_active_runs=(longest.last - longest.first).days + 1 + SPARE_RUNS,
         tags={"abflow", spec.owner[:90], *({spec.model[:90]} if spec.model else ())},
         params=_form(),
         default_args=RETRY,
@@ -178,9 +178,11 @@ def _form() -> dict[str, Param]:
 
 def _page(spec: ExperimentSpec, calendar: Calendar) -> str:
     rows = "\n".join(f"| {p.phase} | {p.start} | {p.last} | {p.days} |" for p in calendar.periods)
+    longest = calendar_of(spec.extended).last
+    longer = "" if longest == calendar.last else f"A test that is not precise enough by then goes on to {longest}. "
     return (
         f"**{spec.hypothesis}**\n\nOwner: {spec.owner}. Primary metric: {spec.primary_name}.\n\n"
-        f"| phase | first day | last day | days |\n|---|---|---|---|\n{rows}\n\n"
+        f"| phase | first day | last day | days |\n|---|---|---|---|\n{rows}\n\n{longer}"
         "A run works on the day *before* its run date, when that day is over. A failed gate holds all later days: "
         "mend the cause, clear the gate's task, and they follow in order."
     )

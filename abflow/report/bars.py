@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from abflow.analysis import wording
 from abflow.analysis.readout import Comparison, Margin
 from abflow.report.rows import in_words
 from abflow.report.tones import OF_WORD, Tone
@@ -106,7 +107,7 @@ def _bar(spec: ExperimentSpec, found: Comparison, relative: Estimate, name: str)
     margin = found.margin if isinstance(found.margin, Margin) else None
     return Bar(
         name=name,
-        detail=f"{found.role.value}, {in_words(metric)} {'→' if metric.sign > 0 else '←'}",
+        detail=f"{wording.role(metric)}, {in_words(metric)} {'→' if metric.sign > 0 else '←'}",
         value=100 * relative.value,
         lower=100 * relative.lower,
         upper=100 * relative.upper,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from abflow.analysis.blueprint import Blueprint
+from abflow.analysis.blueprint import Blueprint, Extended
+from abflow.analysis.extension import extension_in_words
 from abflow.analysis.gates import Gate, GateStatus, Status
+from abflow.analysis.peeking import Peek, as_read
 from abflow.analysis.readout import Readout
 from abflow.analysis.verdict import ArmVerdict, Decision, Verdict
 from abflow.spec.calendar import GateName, calendar_of
@@ -25,11 +27,29 @@ class PassedOver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restated:
+    """Days whose logs changed after they had been read.
+
+    Attributes:
+        alarms: What that has changed in what people acted on, in sentences.
+    """
+
+    days: tuple[date, ...] = ()
+    alarms: tuple[str, ...] = ()
+
+
+NONE_RESTATED = Restated()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What is known of an experiment so far.
 
     Attributes:
         registry: Lines that say what was or would be changed in the registry.
+        peeks: Who looked at the primary although the plan reads it once.
+        extended: That the test goes on past its plan's last day, as the plan promised; None where it does not.
+        restated: Days whose logs changed after they had been read, and what that has changed.
     """
 
     spec: ExperimentSpec
@@ -38,6 +58,19 @@ class Evidence:
     verdict: Verdict | None
     blueprint: Blueprint | None
     registry: tuple[str, ...]
+    peeks: tuple[Peek, ...] = ()
+    extended: Extended | None = None
+    restated: Restated = NONE_RESTATED
+
+    @property
+    def as_read(self) -> ExperimentSpec:
+        """The plan as the test is read: by its own method, or after a peek by a confidence sequence."""
+        return as_read(self.spec, self.peeks)
+
+    @property
+    def extension(self) -> str | None:
+        """When and why the test went on past its plan's last day."""
+        return extension_in_words(self.extended) if self.extended else None
 
     @property
     def readable(self) -> bool:
@@ -74,7 +107,9 @@ class Evidence:
 
     @property
     def horizon(self) -> date:
-        """The last day whose data count: as it was frozen, or else as it is planned."""
+        """The last day whose data count: as it was extended, as it was frozen, or else as it is planned."""
+        if self.extended:
+            return self.extended.last
         return self.blueprint.horizon if self.blueprint else calendar_of(self.spec).last
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from abflow.analysis import wording
 from abflow.analysis.readout import Comparison, Margin, PosteriorSummary, Precision
@@ -25,16 +25,21 @@ def facts_of(metric: Metric, found: Comparison) -> Iterable[str]:
         yield _precision(found.precision)
     if found.spent is not None:
         yield f"error level used up so far, on each side: {found.spent.spent:.4g}"
-    if found.control.immature or found.treatment.immature:
-        waiting = " and ".join(
-            f"{wording.count(arm.immature)} of {arm.variant}" for arm in (found.control, found.treatment)
-        )
-        yield f"immature units left out: {waiting}"
+    arms = (found.control, found.treatment)
+    if any(arm.immature for arm in arms):
+        yield f"immature units left out: {_by_arm({arm.variant: arm.immature for arm in arms})}"
+    if any(arm.without_denominator for arm in arms):
+        bare = _by_arm({arm.variant: arm.without_denominator for arm in arms})
+        yield f"units with a numerator and no denominator, which count: {bare}"
     if found.cap is not None:
         yield f"values capped at {wording.number(found.cap)}"
     if found.fragile:
         yield "fragile: the word changes when one unit is left out"
     yield from found.notes
+
+
+def _by_arm(units: Mapping[str, int]) -> str:
+    return " and ".join(f"{wording.count(n)} of {variant}" for variant, n in units.items())
 
 
 def _margin(metric: Metric, margin: Margin | Unavailable | None) -> Iterable[str]:

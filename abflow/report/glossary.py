@@ -38,7 +38,7 @@ def _shown_by(spec: ExperimentSpec) -> str:
     if spec.analysis.method == "bayesian":
         return ": the probability of that reaches what this look needs"
     if spec.analysis.is_sequential:
-        return " by more than chance would explain, however often the plan lets anybody look"
+        return " by more than chance would explain, however often anybody looks"
     return f" by more than chance would explain: its adjusted p is below {spec.analysis.alpha:g}"
 
 
@@ -66,8 +66,8 @@ def _evidence(spec: ExperimentSpec) -> dict[str, str]:
     }
     if spec.analysis.is_sequential:
         found["look"] = (
-            "A day on which the plan reads the primary metric. A look before the horizon ends the test only when it "
-            "has shown its answer; otherwise its numbers are not final."
+            "A day on which the primary metric is read. A look of the plan before the horizon ends the test only when "
+            "it has shown its answer; otherwise its numbers are not final."
         )
     if spec.analysis.method == "bayesian":
         found["probability better"] = "How sure the data and the prior make us that the variant is better than control."

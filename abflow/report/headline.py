@@ -65,13 +65,19 @@ def headline(evidence: Evidence) -> Headline:
     if shut:
         return _held(shut)
     if evidence.readout is None:
-        sentence = (
-            f"The result is due when {evidence.horizon} is over. Until then nobody is shown the primary "
-            "metric, because a test that is looked at early finds gains that are not there."
-        )
+        sentence = f"The result is due when {evidence.horizon} is over. {_until_then(evidence)}"
         return Headline(word="not due yet", title="Not due yet", tone=Tone.CALM, sentence=sentence)
     sentence = "The test has been read, but no verdict has been given."
     return Headline(word="not decided yet", title="Not decided yet", tone=Tone.CALM, sentence=sentence)
+
+
+def _until_then(evidence: Evidence) -> str:
+    if evidence.peeks:
+        return "Somebody has looked before, so it will be read by confidence sequences."
+    return (
+        "Until then nobody is shown the primary metric, because a test that is looked at early finds gains that are "
+        "not there."
+    )
 
 
 def _decided(evidence: Evidence, verdict: Verdict) -> Headline:

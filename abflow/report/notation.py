@@ -16,6 +16,11 @@ _BY_NAME = {
 }
 
 
+def printable(text: str) -> str:
+    """One line of text that somebody else wrote, without anything that a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def signed_percent(share: float) -> str:
     """A relative change."""
     return f"{100 * share:+.2f} %"

@@ -11,7 +11,7 @@ from abflow.analysis.readout import EffectsOverTime
 from abflow.report.notation import coverage, p_of
 from abflow.report.tones import Tone
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import Metric, ProportionMetric, Role
+from abflow.spec.metrics import MeanMetric, Metric, ProportionMetric, Role
 from abflow.stats.result import Estimate
 
 BY_IN_WORDS = {"entry_day": "by day of entry", "day_since_exposure": "by day since exposure"}
@@ -106,7 +106,7 @@ def _line(spec: ExperimentSpec, found: EffectsOverTime) -> TrendLine:
         metric=found.metric,
         arm=found.arm,
         by=BY_IN_WORDS[found.by],
-        units=f"{UNITS_IN_WORDS[found.by]}{_each_day(found)}.",
+        units=f"{UNITS_IN_WORDS[found.by]}{_each_day(found)}.{_uncapped(spec.metrics[found.metric], found)}",
         word=word,
         tone=tone,
         test=_test(found),
@@ -117,6 +117,12 @@ def _line(spec: ExperimentSpec, found: EffectsOverTime) -> TrendLine:
 def _each_day(found: EffectsOverTime) -> str:
     confidences = {effect.confidence for effect in found.effects if isinstance(effect, Estimate)}
     return f", each with its own {coverage(min(confidences))} interval" if confidences else ""
+
+
+def _uncapped(metric: Metric, found: EffectsOverTime) -> str:
+    """A cap is over what a unit did in its whole window, so single days have none."""
+    capped = isinstance(metric, MeanMetric) and metric.cap is not None and found.by == "day_since_exposure"
+    return " Values of single days are not capped." if capped else ""
 
 
 def _test(found: EffectsOverTime) -> str:

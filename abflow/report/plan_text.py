@@ -10,6 +10,7 @@ from rich.text import Text
 
 from abflow.analysis import wording
 from abflow.analysis.plan_table import PlanRow, PlanTable
+from abflow.report.notation import printable
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric
 
@@ -25,15 +26,10 @@ def heading(spec: ExperimentSpec, plan: PlanTable) -> str:
     level = f"{100 * plan.alpha:g} %"
     if plan.arm_alpha < plan.alpha:
         level += f" ({100 * plan.arm_alpha:.3g} % for each arm)"
-    return _printable(
+    return printable(
         f"{plan.experiment}: {plan.method}, {plan.preset}, {arms} against "
         f"{spec.control_name}, alpha {level}, power {100 * plan.power:g} %"
     )
-
-
-def _printable(line: str) -> str:
-    """Names and sources are free text: nothing in them may command a terminal."""
-    return "".join(character if character.isprintable() else " " for character in line)
 
 
 def planning_table(spec: ExperimentSpec, plan: PlanTable) -> Table:
@@ -45,14 +41,14 @@ def planning_table(spec: ExperimentSpec, plan: PlanTable) -> Table:
     for numbers in ("n alone", "power", "shows"):
         table.add_column(numbers, justify="right", no_wrap=True)
     for row in plan.rows:
-        table.add_row(*(Text("\n".join(map(_printable, lines))) for lines in _cells(spec, row)))
+        table.add_row(*(Text("\n".join(map(printable, lines))) for lines in _cells(spec, row)))
     return table
 
 
 def _cells(spec: ExperimentSpec, row: PlanRow) -> Iterator[list[str]]:
     metric = spec.metrics[row.metric]
     spread = "" if row.sd is None else f" (sd {wording.number(row.sd)})"
-    yield [row.metric, f"{row.role}, {row.kind}"]
+    yield [row.metric, f"{wording.role(metric)}, {row.kind}"]
     yield [f"{wording.level(metric, row.baseline)}{spread}", row.source]
     yield [f"{row.asks} {_asked(spec, row)}", *_in_the_metrics_unit(spec, row)]
     yield ["-" if row.alone is None else wording.count(row.alone), *([f"x {row.factor:.3g}"] if row.pays_for else [])]
@@ -76,7 +72,7 @@ def planning_lines(plan: PlanTable) -> Iterator[str]:
     """What stands below the table: factors, and the answer in words."""
     for row in plan.rows:
         if row.pays_for:
-            yield _printable(f"{row.metric}: {row.pays_for}.")
-    yield from map(_printable, plan.sentences)
+            yield printable(f"{row.metric}: {row.pays_for}.")
+    yield from map(printable, plan.sentences)
     if plan.missing or plan.expected is None:
         yield "To plan with what you assume: --baseline METRIC=VALUE[,SD] and --units-per-day N."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abflow.analysis.peeking import peeks_in_words
+from abflow.analysis.wording import spans
 from abflow.report.evidence import Evidence
 
 
@@ -16,7 +18,8 @@ def provenance_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("Look", evidence.look),
         (read_to, f"{readout.cut_off}, midnight UTC" if readout else None),
         ("Verdict fell on", f"{verdict.on}" if verdict and verdict.on else None),
-        ("Analysis", f"{analysis.method}, preset {analysis.preset}, alpha {analysis.alpha:g}"),
+        ("Restated after they had been read", spans(evidence.restated.days) or None),
+        ("Analysis", f"{_method(evidence)}, preset {analysis.preset}, alpha {analysis.alpha:g}"),
         ("Unit and assignment", f"{spec.unit}, {spec.assignment}"),
         ("Specification, SHA-256", spec.sha256),
         ("Inputs, SHA-256", readout.inputs if readout else None),
@@ -28,3 +31,9 @@ def provenance_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         champion = f"version {blueprint.champion}" if blueprint.champion else None
         versions.append(("Champion when it began", champion))
     return tuple((name, value) for name, value in (*versions, *lines) if value is not None)
+
+
+def _method(evidence: Evidence) -> str:
+    """The plan's, and the one that reads it instead after a peek."""
+    planned, read = evidence.spec.analysis.method, evidence.as_read.analysis.method
+    return planned if read == planned else f"{planned}, read by {read} after a look {peeks_in_words(evidence.peeks)}"

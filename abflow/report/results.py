@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from abflow.analysis import wording
 from abflow.analysis.readout import Readout
+from abflow.report.attribution import RowsLine, rows_lines
 from abflow.report.bars import Bars, bars_of
 from abflow.report.charts import interval_plot
 from abflow.report.days_chart import days_plot
@@ -57,6 +58,7 @@ class Results:
         segments: Effects by segment; None without any.
         trends: Effects over time; None without any.
         days: The primary's trends, each with its picture where there is one.
+        outcomes: Which rows of the outcome log counted; empty in a readout that was kept before they were told.
     """
 
     primary: tuple[MetricRow, ...]
@@ -73,6 +75,7 @@ class Results:
     enrolled: str
     crossed: str
     too_late: str
+    outcomes: tuple[RowsLine, ...]
     checks: tuple[CheckLine, ...]
 
 
@@ -99,6 +102,7 @@ def results_of(evidence: Evidence, readout: Readout) -> Results:
         enrolled=wording.count(sum(readout.units.values())),
         crossed=wording.count(readout.crossed),
         too_late=wording.count(readout.too_late),
+        outcomes=rows_lines(readout),
         checks=check_lines(readout.checks),
     )
 

@@ -91,7 +91,7 @@ def _row(spec: ExperimentSpec, found: Comparison) -> MetricRow:
     return MetricRow(
         metric=found.metric,
         arm=found.arm,
-        role=found.role.value,
+        role=wording.role(metric),
         direction=in_words(metric),
         control_units=wording.count(found.control.units),
         treatment_units=wording.count(found.treatment.units),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,9 +10,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from abflow.analysis.blueprint import Blueprint
-from abflow.analysis.gates import Gate
-from abflow.analysis.readout import Readout
 from abflow.analysis.verdict import Verdict
 from abflow.report.evidence import Evidence
 from abflow.report.glossary import glossary
@@ -22,7 +18,6 @@ from abflow.report.provenance import provenance_of
 from abflow.report.results import results_of
 from abflow.report.stages import stages_of
 from abflow.report.tones import OF_ANSWER, SIGN, Tone
-from abflow.spec.experiment import ExperimentSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,33 +33,9 @@ class ArmLine:
     also: tuple[tuple[str, str], ...]
 
 
-def render_scorecard(
-    spec: ExperimentSpec,
-    *,
-    gates: Sequence[Gate],
-    readout: Readout | None,
-    verdict: Verdict | None,
-    blueprint: Blueprint | None,
-    registry: Sequence[str],
-) -> str:
-    """Write the page; the same evidence gives the same bytes.
-
-    Args:
-        spec: The experiment.
-        gates: The gates judged so far.
-        readout: What the test showed at its last look; None before the first, which most tests have at their horizon.
-        verdict: The decision; None before there is one.
-        blueprint: The experiment with its versions resolved.
-        registry: Lines that say what was or would be changed in the registry.
-    """
-    evidence = Evidence(
-        spec=spec,
-        gates=tuple(gates),
-        readout=readout,
-        verdict=verdict,
-        blueprint=blueprint,
-        registry=tuple(registry),
-    )
+def render_scorecard(evidence: Evidence) -> str:
+    """Write the page; the same evidence gives the same bytes."""
+    spec, readout, verdict = evidence.spec, evidence.readout, evidence.verdict
     return _template().render(
         spec=spec,
         head=headline(evidence),
@@ -75,7 +46,7 @@ def render_scorecard(
         provenance=provenance_of(evidence),
         dropped_arms=[arm.arm for arm in evidence.dropped],
         foreign=readout is not None and readout.spec_sha256 != spec.sha256,
-        glossary=glossary(spec, readout),
+        glossary=glossary(evidence.as_read, readout),
         sign=SIGN,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from abflow.analysis.gates import Check, Gate, GateStatus, Status
+from abflow.analysis.peeking import peeks_in_words
 from abflow.analysis.readout import Readout
 from abflow.analysis.verdict import Decision
 from abflow.report.evidence import Evidence
@@ -140,4 +141,7 @@ def _read(evidence: Evidence, readout: Readout) -> tuple[str, Tone, str]:
         return "running", Tone.CALM, f"Last read on day {readout.day}, which was not final; {due}"
     if len(evidence.spec.looks) > 1:
         return "read", Tone.GOOD, "The test was read at its horizon, after looks that were planned."
+    if evidence.peeks:
+        reason = f"Somebody looked {peeks_in_words(evidence.peeks)}, so confidence sequences read it at its horizon."
+        return "read", Tone.GOOD, reason
     return "read", Tone.GOOD, "The test was read once, at its horizon."

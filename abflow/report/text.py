@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from abflow.analysis.blueprint import Blueprint
-from abflow.analysis.gates import Gate
 from abflow.analysis.readout import Readout
-from abflow.analysis.verdict import Verdict
+from abflow.report.attribution import rows_lines
 from abflow.report.evidence import Evidence
 from abflow.report.headline import headline
-from abflow.report.notation import NONE
+from abflow.report.notation import NONE, printable
 from abflow.report.over_time import trends_of
 from abflow.report.rows import MetricRow, metric_rows
 from abflow.report.segments import segment_tables
@@ -19,36 +17,12 @@ from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Role
 
 
-def summary_lines(
-    spec: ExperimentSpec,
-    *,
-    gates: Sequence[Gate],
-    readout: Readout | None,
-    verdict: Verdict | None,
-    blueprint: Blueprint | None,
-    registry: Sequence[str],
-) -> list[str]:
+def summary_lines(evidence: Evidence) -> list[str]:
     """Verdict, reason, effects, gates and registry, one plain line each.
 
     Names are free text: print the lines without interpreting markup in them.
-
-    Args:
-        spec: The experiment.
-        gates: The gates judged so far.
-        readout: What the test showed at its last look; None before the first.
-        verdict: The decision; None before there is one.
-        blueprint: The experiment with its versions resolved.
-        registry: Lines that say what was or would be changed in the registry.
     """
-    evidence = Evidence(
-        spec=spec,
-        gates=tuple(gates),
-        readout=readout,
-        verdict=verdict,
-        blueprint=blueprint,
-        registry=tuple(registry),
-    )
-    return [_printable(line) for line in _lines(evidence)]
+    return [printable(line) for line in _lines(evidence)]
 
 
 def _lines(evidence: Evidence) -> Iterable[str]:
@@ -56,6 +30,11 @@ def _lines(evidence: Evidence) -> Iterable[str]:
     rule = f" [{head.rule}: {head.rule_in_words}]" if head.rule else ""
     yield f"{evidence.spec.experiment}: {head.title}{rule}"
     yield f"why: {head.sentence}"
+    yield from (f"changed by restated days: {alarm}" for alarm in evidence.restated.alarms)
+    if evidence.extension:
+        yield f"extended: {evidence.extension}"
+    for peek in evidence.peeks:
+        yield f"looked at on day {peek.number}, before the horizon, by {peek.by}: {peek.reason}"
     yield from (f"dropped for harm: {arm.arm}. {arm.sentence}" for arm in evidence.untold)
     if evidence.readout and evidence.readable:
         yield from _results(evidence, evidence.readout)
@@ -77,6 +56,9 @@ def _results(evidence: Evidence, readout: Readout) -> Iterable[str]:
             yield from (f"  {reading.name.lower()}: {reading.value}" for reading in row.readings)
     yield from _segments(evidence.spec, readout)
     yield from _trends(evidence.spec, readout)
+    for line in rows_lines(readout):
+        left_out = f"; left out: {', '.join(line.left_out)}" if line.left_out else ""
+        yield f"rows of {line.event} ({line.metrics}): {line.in_log} in the log, {line.counted} counted{left_out}"
 
 
 def _segments(spec: ExperimentSpec, readout: Readout) -> Iterable[str]:
@@ -103,8 +85,3 @@ def _effect(row: MetricRow) -> str:
         f"{name}, {row.control_mean} -> {row.treatment_mean}, {shown.effect} "
         f"({shown.confidence} interval {shown.interval}; relative {row.relative}){strength}, {row.direction}"
     )
-
-
-def _printable(line: str) -> str:
-    """One line, without anything that a terminal would obey."""
-    return "".join(character if character.isprintable() else " " for character in line)

@@ -28,6 +28,8 @@ from abflow.simulate.levers import Levers, control_names, latency_ratios, levers
 from abflow.simulate.truth import Truth
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import (
+    EXPOSURES,
+    OF_EXPOSURES,
     CountMetric,
     MeanMetric,
     Metric,
@@ -88,11 +90,19 @@ def _of_metric(spec: ExperimentSpec, truth: Truth, levers: dict[str, Levers], me
 def _events(
     spec: ExperimentSpec, truth: Truth, levers: dict[str, Levers], name: str, window: int | None
 ) -> list[float]:
-    """Events per unit under every variant, exposures among them."""
-    if name == "exposures":
-        return [expected_exposures(spec, truth, window)] * len(spec.variants)
+    """Events per unit under every variant, exposures and those that failed among them."""
+    if name in OF_EXPOSURES:
+        shown = expected_exposures(spec, truth, window)
+        return [shown * (1.0 if name == EXPOSURES else failed) for failed in _failing(spec, truth)]
     total = partial(_total, truth, levers[name], with_value=False)
     return [_over_stays(spec, truth, window, partial(total, v)) for v in range(len(spec.variants))]
+
+
+def _failing(spec: ExperimentSpec, truth: Truth) -> list[float]:
+    """Share of failed calls under every variant: a treatment's own answers mixed with the control's fallbacks."""
+    own = [truth.error_rate * truth.error_ratio.get(name, 1.0) for name in spec.variants]
+    fallback = [0.0 if name in control_names(spec) else truth.fallback_rate for name in spec.variants]
+    return [(1 - share) * failed + share * truth.error_rate for failed, share in zip(own, fallback, strict=True)]
 
 
 def _over_stays(spec: ExperimentSpec, truth: Truth, window: int | None, of_days: Callable[[Floats], Floats]) -> float:

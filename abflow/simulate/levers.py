@@ -20,6 +20,8 @@ from abflow.simulate.clock import Floats
 from abflow.simulate.truth import EventTruth, Truth
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import (
+    FAILED_EXPOSURES,
+    OF_EXPOSURES,
     CountMetric,
     MeanMetric,
     Metric,
@@ -157,12 +159,13 @@ def _check_drawable(name: str, metric: Metric, truth: Truth) -> None:
     match metric:
         case QuantileMetric(source="exposures") if metric.value != "latency_ms":
             raise SpecError(f"metrics.{name} reads {metric.value!r} of exposures; the simulation draws latency_ms only")
-        case QuantileMetric(source="outcomes") if metric.event is None:
-            raise SpecError(f"metrics.{name} is a quantile of outcomes and needs an event to be simulated")
-        case RatioMetric() if metric.numerator == "exposures" and truth.effects.get(name):
+        case ProportionMetric() | CountMetric() | MeanMetric() if metric.event in OF_EXPOSURES:
+            raise SpecError(f"metrics.{name} adds up {metric.event} per unit; the simulation has no truth for that")
+        case RatioMetric() if metric.numerator in OF_EXPOSURES and truth.effects.get(name):
+            instead = "say in error_ratio how often calls fail" if metric.numerator == FAILED_EXPOSURES else "remove it"
             raise SpecError(
-                f"truth: effects.{name} would change how often units are exposed; the simulation has no such "
-                "effect, so remove it"
+                f"truth: effects.{name} would change how often {metric.numerator} occur; the simulation has no such "
+                f"effect: {instead}"
             )
         case MeanMetric(event=str(event)) | QuantileMetric(source="outcomes", event=str(event)) if (
             event in truth.events and truth.events[event].value is None

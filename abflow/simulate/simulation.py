@@ -101,14 +101,18 @@ def simulate(
 
 def _folders(spec: ExperimentSpec, root: Path) -> dict[LogName, Path]:
     """Where each log is written; a log must be a folder of its own."""
-    places: dict[LogName, str] = {"exposures": spec.logs.exposures, "outcomes": spec.logs.outcomes}
+    logs: tuple[LogName, ...] = ("exposures", "outcomes")
     if isinstance(spec.phases.shadow, ShadowPhase) and spec.logs.shadow:
-        places["shadow"] = spec.logs.shadow
-    for log, place in places.items():
-        if "://" in place or any(wildcard in place for wildcard in "*?["):
+        logs = (*logs, "shadow")
+    places: dict[LogName, str] = {}
+    for log in logs:
+        source = spec.logs.source(log)
+        if "://" in source.path or any(sign in source.path for sign in "*?[{") or source.columns or source.day:
             raise SpecError(
-                f"logs.{log} is {place!r}; a simulation writes to a folder of this machine, so give its plain path"
+                f"logs.{log} is {source.path!r}; a simulation writes abflow's own columns to a folder of this machine, "
+                "so give its plain path and nothing else"
             )
+        places[log] = source.path
     folders = {log: root / place for log, place in places.items()}
     if len({folder.resolve() for folder in folders.values()}) < len(folders):
         raise SpecError(f"logs {places} share a folder; a simulation needs one folder per log")

@@ -12,7 +12,7 @@ from abflow.analysis.readout import Readout, Word
 from abflow.analysis.verdict import Verdict
 from abflow.errors import ExperimentStopped, LifecycleError
 from abflow.lifecycle.daily import Health
-from abflow.lifecycle.steps import Ended, due, run_step
+from abflow.lifecycle.steps import Ended, due, run_step, run_through
 from abflow.simulate.truth import Truth
 from abflow.spec.calendar import Step
 from tests.lifecycle.world import BETTER, EQUAL, EVENTS, World, spec_of, world_at
@@ -61,6 +61,7 @@ def test_a_clear_winner_ends_the_test_before_its_horizon(
     assert world.aliases()["champion"] == "2"
     readout = bench.store.get("readout", Readout, step="analyze")
     assert not readout.final
+    assert "split over time" in [check.name for check in readout.checks]  # what is tested once is tested at the end
     with pytest.raises(ExperimentStopped, match=f"ended on {verdict.on}: promote"):
         due(bench, bench.calendar.last)
     with pytest.raises(LifecycleError, match="is not one of its days"):  # and not: it ended
@@ -90,6 +91,18 @@ def test_a_test_that_shows_nothing_early_goes_on_to_its_horizon(tmp_path: Path, 
     assert [entry.kind for entry in bench.ledger.entries()] == ["verdict"]  # a look without a verdict is no decision
 
 
+def test_a_look_that_ends_nothing_leaves_the_tests_that_are_made_once_alone(
+    tmp_path: Path, registry_template: Path
+) -> None:
+    world = looking(tmp_path, registry_template, EQUAL, "group_sequential", looks=[3, 5])
+    bench = world.bench()
+    third = bench.calendar.test.days_through(bench.calendar.last)[2]
+    assert list(run_through(bench, third))[-1].day == third
+    readout = bench.store.get("readout", Readout, step="analyze")
+    names = [check.name for check in readout.checks]
+    assert names == ["sample ratio so far", "contamination", "recomputed assignment", "outcome log", "served version"]
+
+
 def test_a_look_that_was_missed_is_left_out(tmp_path: Path, registry_template: Path) -> None:
     world = looking(tmp_path, registry_template, EQUAL, "group_sequential", looks=[3, 5])
     bench = world.bench()
@@ -109,7 +122,8 @@ def test_a_look_that_was_missed_is_left_out(tmp_path: Path, registry_template: P
 def test_nobody_looks_on_other_days(tmp_path: Path, registry_template: Path) -> None:
     world = looking(tmp_path, registry_template, EQUAL, "group_sequential", looks=[3, 5])
     bench = world.bench()
-    fourth = bench.calendar.test.days_through(bench.calendar.last)[3]
+    _, _, third, fourth, *_ = bench.calendar.test.days_through(bench.calendar.last)
+    assert Step.ANALYZE in due(bench, third)
     assert Step.ANALYZE not in due(bench, fourth)
     with pytest.raises(LifecycleError, match="not due"):
         run_step(bench, Step.ANALYZE, fourth)

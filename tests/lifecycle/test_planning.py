@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 
 from abflow import cli
 from abflow.analysis.population import Population
-from abflow.errors import NotEnoughData, SpecError
+from abflow.errors import EvidenceMissing, NotEnoughData, SpecError
 from abflow.lifecycle.bench import Bench
-from abflow.lifecycle.planning import Plan, plan_experiment, write_curves
+from abflow.lifecycle.planning import Plan, plan_experiment, play_through, write_curves
 from abflow.lifecycle.steps import due, run_step
 from abflow.settings import Settings, load_settings
 from abflow.spec.calendar import Step
+from abflow.store.files import to_json
 from tests.lifecycle.world import EQUAL, World, spec_of
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,38 @@ def test_the_aa_phase_speaks_once_its_days_are_aggregated_as_the_gate_will(world
     assert bench.store.find("aa/population", Population)
     gate = planned(world).table
     assert (gate.needed, gate.expected) == (measured.needed, measured.expected)
+
+
+@pytest.mark.slow
+def test_a_decision_is_played_through_on_the_units_of_the_aa_phase(world: World) -> None:
+    phases = world.plain["phases"] | {"shadow": {"skip": "nothing to mirror"}, "aa": SHORT_AA}
+    world.write(phases=phases)
+    world.draw(EQUAL)
+    bench = world.bench()
+    assert bench.calendar.aa is not None
+    with pytest.raises(EvidenceMissing, match="Run aggregate_day"):
+        play_through(planned(world), settings(world), runs=20, seed=1)
+    for day in bench.calendar.aa.days_through(bench.calendar.aa.last):
+        bench.unit_day(day)
+    plan = planned(world)
+    played = play_through(plan, settings(world), runs=20, seed=1)
+    found = played.table.played
+    assert found is not None
+    assert plan.table.expected is not None
+    assert (found.arm, found.power.runs, found.units) == ("treatment", 20, round(plan.table.expected))
+    assert 1500 < found.drawn_from < 4000  # one day of enrolment
+    assert found.power.power > 0.5
+    assert played.table.sentences[:-1] == plan.table.sentences
+    assert played.table.sentences[-1].startswith("Played through 20 times with ")
+    assert play_through(plan, settings(world), runs=20, seed=1) == played
+    assert '"played": {' in to_json(played.table)
+
+
+def test_without_an_aa_phase_there_are_no_units_to_play_with(world: World) -> None:
+    phases = world.plain["phases"] | {"aa": {"skip": "trusted for years"}}
+    world.write(phases=phases)
+    with pytest.raises(SpecError, match="short has no A/A phase, whose units a decision is played through with"):
+        play_through(planned(world, *ASSUMED, units_per_day=2000.0), settings(world), runs=20, seed=1)
 
 
 def gated(bench: Bench) -> Bench:

@@ -9,11 +9,20 @@ import pytest
 from abflow.analysis.gates import Gate, GateStatus
 from abflow.analysis.readout import Readout, Word
 from abflow.analysis.verdict import Decision, Verdict
-from abflow.errors import EvidenceMissing, ExperimentStopped, GateStopped, LifecycleError, RegistryMoved, SpecFrozen
+from abflow.errors import (
+    DataError,
+    EvidenceMissing,
+    ExperimentStopped,
+    GateStopped,
+    LifecycleError,
+    RegistryMoved,
+    SpecFrozen,
+)
 from abflow.lifecycle import promotion
-from abflow.lifecycle.promotion import Receipt
 from abflow.lifecycle.steps import Ended, due, run_step, run_through
+from abflow.lifecycle.tables import ask
 from abflow.registry.ledger import Ledger
+from abflow.registry.plan import Receipt
 from abflow.simulate.expected import expected
 from abflow.spec.calendar import Step
 from tests.lifecycle.world import BETTER, EQUAL, NOON, World, spec_of, world_at
@@ -63,6 +72,20 @@ def test_the_run_in_mlflow_holds_blueprint_health_and_evidence(better: World) ->
     assert len(tracking._client.get_metric_history(tracking.run_id, "health/units")) == 10
     names = {file.path for file in tracking._client.list_artifacts(tracking.run_id)}
     assert {"blueprint.json", "readout.json", "verdict.json", "scorecard.html", "gates"} <= names
+
+
+def test_the_tables_answer_in_sql(better: World) -> None:
+    better.run()
+    bench = better.bench()
+    readout = bench.store.get("readout", Readout, step="analyze")
+    units = ask(bench, "select variant, count(*) from units where phase = 'test' group by variant")
+    enrolled = {variant: units for variant, units in units.rows if variant in readout.units}
+    assert all(enrolled[variant] >= count for variant, count in readout.units.items())
+    told = ask(bench, "select effect from readout where contamination = 'exclude' and metric = 'returned'", limit=1)
+    assert told.columns == ("effect",)
+    assert len(told.rows) == 1
+    with pytest.raises(DataError, match="The tables are events, moments, readout, unit_days, units"):
+        ask(bench, "from nothing")
 
 
 def test_truth_is_found_back(better: World) -> None:

@@ -11,6 +11,7 @@ import mlflow
 import pytest
 
 from abflow.analysis.gates import Gate, GateStatus
+from abflow.analysis.verdict import Verdict
 from abflow.errors import AbflowError
 from abflow.lifecycle import promotion
 from abflow.lifecycle.promotion import Approval
@@ -273,6 +274,22 @@ def test_a_run_by_hand_that_says_no_day_of_the_experiment_is_refused(
 def test_a_day_that_is_no_date_is_refused_before_it_runs(train: Train) -> None:
     with pytest.raises(AbflowError, match=r"400.*experiment_day"):
         train.airflow.trigger("abflow__whole", {"experiment_day": "last Tuesday"})
+
+
+def test_restated_logs_give_a_new_verdict_beside_the_old_one_and_move_nothing(train: Train) -> None:
+    runs = train.wait_for_days("whole")
+    before, run = train.aliases("whole"), runs[day(8)].run_id
+    write_logs(train.root, train.bench("whole"), effects={})
+    train.clear("whole", run, "aggregate_day")  # of any day
+    assert train.wait_for_end("whole", run) == "success", train.report("whole")
+    log = train.log("whole", run, "aggregate_day")
+    assert "Read again, because the logs were restated: " in log
+    assert "The verdict was promote treatment (rule E1) until " in log
+    assert "Cost of aggregate_day on 2026-09-08: read " in log
+    (changed,) = train.ledger("whole", "verdict_changed")
+    assert "Nothing is promoted or rolled back because of that" in changed.facts["sentence"]
+    assert len(train.bench("whole").store.history("verdict", Verdict)) == 2
+    assert train.aliases("whole") == before
 
 
 def test_a_broken_file_has_a_dag_that_says_why(train: Train) -> None:

@@ -11,6 +11,7 @@ from abflow.analysis.blueprint import Blueprint
 from abflow.analysis.gates import Check, Gate, GateStatus, Status
 from abflow.analysis.readout import ArmSummary, Comparison, Margin, Precision, Readout, Word
 from abflow.analysis.verdict import ArmVerdict, Decision, Verdict
+from abflow.report.evidence import Evidence
 from abflow.report.scorecard import render_scorecard
 from abflow.report.text import summary_lines
 from abflow.spec.calendar import GateName
@@ -342,8 +343,8 @@ def evidence_of(
 
 
 def page_of(verdict: Verdict | None, **evidence: Any) -> str:
-    return render_scorecard(**evidence_of(verdict, **evidence))
+    return render_scorecard(Evidence(**evidence_of(verdict, **evidence)))
 
 
 def lines_of(verdict: Verdict | None, **evidence: Any) -> list[str]:
-    return summary_lines(**evidence_of(verdict, **evidence))
+    return summary_lines(Evidence(**evidence_of(verdict, **evidence)))

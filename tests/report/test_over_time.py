@@ -37,6 +37,13 @@ def test_without_days_there_is_nothing_to_show() -> None:
     assert trends_of(SPEC, ()) is None
 
 
+def test_days_since_exposure_say_that_they_are_not_capped() -> None:
+    told = "Values of single days are not capped."
+    assert told in line_of(course("revenue", by="day_since_exposure")).units  # capped at a percentile
+    assert told not in line_of(course("revenue")).units
+    assert told not in line_of(course("retained", by="day_since_exposure")).units
+
+
 def test_the_primary_comes_first_and_the_others_in_the_order_of_the_plan() -> None:
     read = trends(course("complaints"), course("revenue"), course(), course(by="day_since_exposure"))
     assert [line.by for line in read.primary] == ["by day of entry", "by day since exposure"]

@@ -44,6 +44,17 @@ def test_where_the_test_has_ended_its_own_estimate_is_shown() -> None:
     assert "error level used up so far, on each side: 0.000347" in row.facts
 
 
+def test_units_of_a_ratio_without_a_denominator_are_told() -> None:
+    told = "units with a numerator and no denominator, which count: 7 of control and 1 204 of treatment"
+    bare = replace(
+        retained(),
+        control=replace(retained().control, without_denominator=7),
+        treatment=replace(retained().treatment, without_denominator=1204),
+    )
+    assert told in row_of(bare).facts
+    assert not any("no denominator" in fact for fact in row_of(retained()).facts)
+
+
 def test_a_look_that_showed_nothing_does_not_offer_its_interval_as_an_answer() -> None:
     row = row_of(at_a_look())
     assert "single look and decides nothing" in row.shown.basis

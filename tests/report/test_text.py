@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from abflow.report.evidence import Evidence
 from abflow.report.text import summary_lines
 from tests.report.stories import (
     NO_EVENT,
@@ -49,6 +50,6 @@ def test_invalid_results_show_no_effects() -> None:
 
 def test_nothing_in_a_line_can_steer_the_terminal() -> None:
     evidence = evidence_of(keep(), readout=READOUT) | {"registry": ("red \x1b[31m\nsecond\rline",)}
-    last = summary_lines(**evidence)[-1]
+    last = summary_lines(Evidence(**evidence))[-1]
     assert last == "registry: red  [31m second line"
-    assert all(line.isprintable() for line in summary_lines(**evidence))
+    assert all(line.isprintable() for line in summary_lines(Evidence(**evidence)))

@@ -60,13 +60,23 @@ def test_a_truth_that_does_not_fit_the_experiment_is_refused(rates: dict[str, An
     ("metric", "message"),
     [
         ({**P95, "value": "score"}, "draws latency_ms only"),
-        ({**P95, "source": "outcomes", "value": "value"}, "needs an event"),
+        ({**REVENUE, "role": "secondary", "event": "exposures"}, "adds up exposures per unit"),
         ({**REVENUE, "role": "secondary", "value": "item_id"}, "holds no number"),
     ],
 )
 def test_a_metric_that_cannot_be_drawn_is_refused(metric: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         levers_of(spec_of(metrics={"converted": CONVERTED, "odd": metric}), truth_of())
+
+
+@pytest.mark.parametrize(
+    ("numerator", "message"),
+    [("exposures", "how often exposures occur.*remove it"), ("failed_exposures", "say in error_ratio how often")],
+)
+def test_an_effect_on_how_often_units_are_exposed_is_refused(numerator: str, message: str) -> None:
+    spec = spec_of(metrics={"converted": CONVERTED, "odd": {**CTR, "numerator": numerator, "denominator": "click"}})
+    with pytest.raises(SpecError, match=message):
+        levers_of(spec, truth_of(effects={"odd": {"treatment": 0.1}}))
 
 
 def test_a_value_column_of_another_name_stands_beside_the_usual_one() -> None:

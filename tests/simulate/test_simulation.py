@@ -189,10 +189,13 @@ def test_files_of_another_simulation_are_not_mixed_in(tmp_path: Path) -> None:
     [
         ({"exposures": "s3://bucket/exposures"}, "logs.exposures is 's3://bucket/exposures'"),
         ({"outcomes": "outcomes/*"}, "plain path"),
+        ({"outcomes": "outcomes/{date}"}, "plain path"),
+        ({"outcomes": {"path": "outcomes", "columns": {"user_id": "customer"}}}, "abflow's own columns"),
+        ({"outcomes": {"path": "outcomes", "day": "timestamp"}}, "plain path and nothing else"),
         ({"outcomes": "exposures"}, "share a folder"),
     ],
 )
-def test_a_log_that_is_no_folder_of_its_own_is_refused(tmp_path: Path, logs: dict[str, str], message: str) -> None:
+def test_a_log_that_is_no_folder_of_its_own_is_refused(tmp_path: Path, logs: dict[str, Any], message: str) -> None:
     logs = {"shadow": "shadow", "exposures": "exposures", "outcomes": "outcomes"} | logs
     with pytest.raises(SpecError, match=message):
         simulate(spec_of(logs=logs), truth_of(), seed=1, root=tmp_path)
