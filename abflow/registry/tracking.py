@@ -26,7 +26,7 @@ class MlflowTracking:
         """Write what the experiment is: tags to search by, and the whole as an artifact."""
         with mlflow_errors(self.tracking_uri, f"writing the blueprint of {self.experiment!r}"):
             for key, value in sorted(tags.items()):
-                self._client.set_tag(self._run_id, f"abflow.{key}", value[:5000])
+                self._tag(f"abflow.{key}", value)
             self._client.log_text(self._run_id, blueprint, "blueprint.json")
 
     def health(self, day: date, step: int, metrics: Mapping[str, float]) -> None:
@@ -53,7 +53,7 @@ class MlflowTracking:
         """Write on the run what restated days have changed; nothing takes an earlier alarm back."""
         with mlflow_errors(self.tracking_uri, f"writing the alarm of {self.experiment!r}"):
             if sentence:
-                self._client.set_tag(self._run_id, ALARM_TAG, sentence[:5000])
+                self._tag(ALARM_TAG, sentence)
             elif ALARM_TAG in self._client.get_run(self._run_id).data.tags:
                 self._client.delete_tag(self._run_id, ALARM_TAG)
 
@@ -66,8 +66,18 @@ class MlflowTracking:
         """Write the end of the experiment and close its run."""
         with mlflow_errors(self.tracking_uri, f"closing the run of {self.experiment!r}"):
             for key, value in sorted(tags.items()):
-                self._client.set_tag(self._run_id, f"abflow.{key}", value[:5000])
+                self._tag(f"abflow.{key}", value)
             self._client.set_terminated(self._run_id)
+
+    def _tag(self, key: str, value: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.set_tag(self._run_id, key, value[:5000])
+        except MlflowException as error:  # another task of the day wrote the same new tag at the same moment
+            if "IntegrityError" not in str(error):
+                raise
+            self._client.set_tag(self._run_id, key, value[:5000])
 
     @property
     def run_id(self) -> str:
