@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,9 @@ class Moments:
         """Whether the units do not differ by more than rounding does."""
         # A mean of a million equal doubles can be off by 1e-12 of its size; a spread below that is no spread.
         rounding = 1e-12 * abs(self.mean)
-        return self.m2 <= self.n * rounding * rounding
+        # Below the smallest normal double the variance of the mean would have only some of its digits.
+        smallest = float(self.n) * self.n * sys.float_info.min
+        return self.m2 <= max(self.n * rounding * rounding, smallest)
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets of units together.

@@ -43,12 +43,17 @@ def aggregate(world: World) -> str:
     return run_step(world.bench(), Step.AGGREGATE_DAY, aa.start).sentence
 
 
-def refused(world: World, kind: type[Exception], match: str) -> None:
-    """The step raises, and leaves store and registry as they were."""
+def refused(world: World, kind: type[Exception], match: str, *, whole: str | None = None) -> None:
+    """The step raises, and leaves store and registry as they were, but for the other log's `whole` partition."""
     before, aliases = world.store_bytes(but=()), world.aliases()
     with pytest.raises(kind, match=match):
         aggregate(world)
-    assert world.store_bytes(but=()) == before
+    after = world.store_bytes(but=())
+    new = {file: after.pop(file) for file in sorted(after.keys() - before.keys())}
+    assert after == before
+    place = f"unit_day/log={whole}/date={first_day(world).name.removeprefix('date=')}"
+    assert {file.rpartition("/")[0] for file in new} == ({place} if whole else set())
+    assert whole is None or f"{place}/manifest.json" in new
     assert world.aliases() == aliases
 
 
@@ -86,7 +91,7 @@ def test_line_that_is_not_json(ready: World) -> None:
     lines = ['{"timestamp": "2026-10-03T00:00:00Z", "user_id": "u1", "event_type": "session", "value": 1}'] * 3
     lines[1] = '{"timestamp": "2026-10-03T00:00:00Z", "user_id'
     (folder / "part-0.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    refused(ready, DataError, r"part-0.jsonl, line 2: not a JSON object")
+    refused(ready, DataError, r"part-0.jsonl, line 2: not a JSON object", whole="exposures")
 
 
 def test_metric_on_a_missing_column(ready: World) -> None:
@@ -97,7 +102,8 @@ def test_metric_on_a_missing_column(ready: World) -> None:
         ContractBroken, match=r"has no column net_amount \(needed by metric revenue\); it has timestamp"
     ):
         aggregate(ready)
-    assert not (ready.bench().store.folder / "unit_day").exists()
+    logs = {place.name for place in (ready.bench().store.folder / "unit_day").iterdir()}
+    assert logs == {"log=exposures"}
 
 
 def test_unknown_model(tmp_path: Path, registry_template: Path) -> None:

@@ -62,6 +62,8 @@ def test_swapping_the_arms_changes_the_sign_only(left: list[float], right: list[
 @given(samples, samples, st.sampled_from([1e-6, 0.5, 3.0, 1e6]))
 def test_the_currency_does_not_matter(left: list[float], right: list[float], by: float) -> None:
     control, treatment = moments_of(left), moments_of(right)
+    # In the smaller currency a spread of 1e-150 would be less than doubles can square.
+    assume(all(arm.m2 == 0 or arm.m2 > 1e-280 for arm in (control, treatment)))
     plain = difference_in_means(control, treatment)
     assume(isinstance(plain, Estimate))
     scaled = estimated(difference_in_means(control.scaled(by), treatment.scaled(by)))
@@ -78,6 +80,14 @@ def test_the_largest_and_smallest_doubles_do_not_overflow() -> None:
     )
     beyond = difference_in_means(moments_of([1e308] * 10), moments_of([-1e308] * 10))
     assert refused(beyond) is UnavailableReason.NOT_FINITE
+
+
+def test_a_spread_too_small_to_be_squared_is_none() -> None:
+    """Doubles below 2e-308 lose digits one by one, and the p-value with them."""
+    control = moments_of([0.0] * 10)
+    assert refused(difference_in_means(control, moments_of([0.0] * 9 + [1.7e-158]))) is UnavailableReason.NO_VARIANCE
+    half, whole = (difference_in_means(control, moments_of([0.0] * 9 + [value])) for value in (1e-150, 2e-150))
+    assert estimated(half).p_value == pytest.approx(estimated(whole).p_value, rel=1e-9)
 
 
 @pytest.mark.parametrize(
