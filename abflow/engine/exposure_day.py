@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from abflow.engine.entries import units_query
 from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, measures_of
-from abflow.engine.statements import filled, make, one, show, statement, write
+from abflow.engine.statements import filled, make, rows, show, statement, write
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
 from abflow.logs.layout import DayLog, LogFormat
 from abflow.logs.reading import (
+    as_boolean,
     as_number,
     as_text,
     connection,
@@ -31,7 +33,7 @@ from abflow.spec.metrics import FAILED_EXPOSURES
 if TYPE_CHECKING:
     import duckdb
 
-FORMAT = 5  # of the partition; raised when its columns change, so that old partitions are built again
+FORMAT = 6  # of the partition; raised when its columns change, so that old partitions are built again
 UNIT_COLUMN = "user_id"
 NEW_USER = "is_new_user"
 PROPENSITY = "variant_propensity"
@@ -112,11 +114,19 @@ def build_exposure_day(
         columns = _open(db, spec, log)
         context = tuple(column for column in _wanted_context(spec) if column in columns)
         with reading(log):
-            rows, others = _refuse_what_cannot_count(db, spec, log)
-            count_read(rows=rows)
-            once = _count_requests_once(db, spec, rows - others, has_ids="request_id" in columns)
+            kinds = list(rows(db, statement("exposure_kinds")))
+            total = sum(kind["exposures"] for kind in kinds)
+            count_read(rows=total)
+            mine = [kind for kind in kinds if kind["experiment_id"] == spec.experiment]
+            if not all(_can_count(spec, kind) for kind in kinds):
+                _refuse_what_cannot_count(db, spec, log)
+            named = sum(kind["exposures"] for kind in mine)
+            others = total - named
+            repeats = "request_id" in columns and _has_repeats(db, spec)
+            _show_once(db, spec, repeats=repeats)
+            served = list(rows(db, statement("served"))) if repeats else mine
             files = [f"units-{inputs[:16]}.parquet"]
-            write(db, _units(spec, with_context=bool(context) or "variant_propensity" in columns), folder / files[0])
+            write(db, units_query(db, spec), folder / files[0])
             if others:
                 files.append(f"others-{inputs[:16]}.parquet")
                 write(db, statement("other_units"), folder / files[-1], experiment=spec.experiment)
@@ -124,29 +134,35 @@ def build_exposure_day(
             if measures:
                 files.append(f"rows-{inputs[:16]}.parquet")
                 largest = _write_rows(db, log, measures, folder / files[-1])
-            served = db.execute(statement("served")).fetchall()
-            units, latest = db.execute(
-                "select count(distinct unit_id), max(last_exposure) from "
+            units, latest, nobody = db.execute(
+                "select count(distinct unit_id), max(last_exposure), count(*) filter (where unit_id is null) from "
                 f"read_parquet({literal(str(folder / files[0]))})"
             ).fetchall()[0]
+            if nobody:
+                _refuse_what_cannot_count(db, spec, log)
     return ExposureDay(
         day=log.day,
         inputs=inputs,
         files=tuple(files),
-        rows=rows,
+        rows=total,
         other_experiments=others,
-        repeated=rows - others - once,
-        exposures=once,
+        repeated=named - sum(kind["exposures"] for kind in served),
+        exposures=sum(kind["exposures"] for kind in served),
         units=units,
-        failed=sum(row[4] for row in served),
+        failed=sum(kind["failed"] for kind in served),
         context=context,
         has_propensity=PROPENSITY in columns,
         has_ids=bool(measures) and "request_id" in columns,
         latest=latest,
         largest=largest,
         served=tuple(
-            Served(variant=variant, model_version=version, fallback=fallback, exposures=count)
-            for variant, version, fallback, count, _ in served
+            Served(
+                variant=kind["variant"],
+                model_version=kind["model_version"],
+                fallback=kind["fallback"],
+                exposures=kind["exposures"],
+            )
+            for kind in served
         ),
     )
 
@@ -172,9 +188,10 @@ def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> d
         return as_text(name, columns[name]) if name in columns else "cast(null as varchar)"
 
     def number(name: str) -> str:
-        return f"try_cast({text(name)} as double)"
+        return as_number(name, columns[name]) if name in columns else "cast(null as double)"
 
     measured = {measure.column for measure in _measures(spec) if measure.column}
+    fallback = f"coalesce({as_boolean('fallback', columns['fallback'])}, false)" if "fallback" in columns else "false"
     context = ", ".join(f"{identifier(name)} := {text(name)}" for name in _wanted_context(spec))
     amounts = "".join(f", {number(name)} as {identifier('measured ' + name)}" for name in sorted(measured))
     with reading(log):
@@ -184,7 +201,7 @@ def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> d
             f"create or replace temp {kind} exposure_rows as select {utc('timestamp', columns['timestamp'], log)} "
             f"as happened, {text('experiment_id')} as experiment_id, {text(UNIT_COLUMN)} as unit_id, "
             f"{text('variant')} as variant, {text('request_id')} as request_id, "
-            f"{text('model_version')} as model_version, coalesce(try_cast({text('fallback')} as boolean), false) "
+            f"{text('model_version')} as model_version, {fallback} "
             f"as fallback, {_propensity(columns)} as propensity, struct_pack({context}) as context, "
             f"coalesce({text('error')}, '') <> '' or coalesce({number('latency_ms')} < 0, false) as failed{amounts} "
             "from raw_exposures"
@@ -200,15 +217,22 @@ def _propensity(columns: dict[str, str]) -> str:
     return f"case when coalesce({text}, '') <> '' then coalesce({number}, cast('nan' as double)) end"
 
 
-def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> tuple[int, int]:
-    """Rows in the log, and those of other experiments.
+def _can_count(spec: ExperimentSpec, kind: dict[str, Any]) -> bool:
+    """Whether exposures of a kind belong to a time and a variant, or to another experiment."""
+    if kind["experiment_id"] != spec.experiment:
+        return kind["experiment_id"] is not None
+    return kind["variant"] in spec.variants and not kind["without_time"] and not kind["of_impossible_propensity"]
+
+
+def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> NoReturn:
+    """Say what is wrong with a log in which some rows cannot count.
 
     Raises:
         ContractBroken: A row of this experiment belongs to nobody, to no time or to an unknown variant, or names a
             probability that its variant cannot have had.
     """
     parameters = {"experiment": spec.experiment, "variants": list(spec.variants)}
-    rows, others, unknown, impossible, *nulls = db.execute(statement("exposure_contract"), parameters).fetchall()[0]
+    unknown, impossible, *nulls = db.execute(statement("exposure_contract"), parameters).fetchall()[0]
     refuse_nulls(log, ("experiment_id", "timestamp", UNIT_COLUMN, "variant"), nulls)
     if unknown:
         name, count = db.execute(
@@ -220,13 +244,11 @@ def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, spec: ExperimentSpe
             f"log 'exposures', day {log.day}: {count} rows of {spec.experiment} name the variant {name!r}, which "
             f"the experiment file does not have ({', '.join(spec.variants)}); add it there, or correct the log"
         )
-    if impossible:
-        raise ContractBroken(
-            f"log 'exposures', day {log.day}: {PROPENSITY} in {impossible} rows of {spec.experiment} is no number "
-            f"above 0 and up to 1 in {log.folder}; it is the probability of the variant that the row names. Correct "
-            "the log, or leave the value empty where nobody knows it"
-        )
-    return rows, others
+    raise ContractBroken(
+        f"log 'exposures', day {log.day}: {PROPENSITY} in {impossible} rows of {spec.experiment} is no number "
+        f"above 0 and up to 1 in {log.folder}; it is the probability of the variant that the row names. Correct "
+        "the log, or leave the value empty where nobody knows it"
+    )
 
 
 def refuse_nulls(log: DayLog, columns: tuple[str, ...], nulls: list[int]) -> None:
@@ -243,18 +265,17 @@ def refuse_nulls(log: DayLog, columns: tuple[str, ...], nulls: list[int]) -> Non
         )
 
 
-def _count_requests_once(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, mine: int, *, has_ids: bool) -> int:
-    """Make the relation in which every request of the experiment stands once; returns its rows."""
-    if not (has_ids and _has_repeats(db, spec)):
+def _show_once(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, *, repeats: bool) -> None:
+    """Make the relation in which every request of the experiment stands once."""
+    if not repeats:
         show(db, "exposures_once", f"select * from exposure_rows where experiment_id = {literal(spec.experiment)}")
-        return mine
+        return
     described = [str(row[0]) for row in db.execute("describe exposure_rows").fetchall()]
     first = ["happened", "unit_id", "variant", "model_version", "fallback"]
     rest = [name for name in described if name not in (*first, "experiment_id", "request_id")]
     earliest = ", ".join(f"{literal(name)}: {identifier(name)}" for name in (*first, *rest))
     query = filled("earliest_requests", earliest=f"{{{earliest}}}")
     make(db, "exposures_once", query, experiment=spec.experiment)
-    return one(db, "select count(*) from exposures_once")
 
 
 def _has_repeats(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> bool:
@@ -268,22 +289,6 @@ def _has_repeats(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> bool:
         {"experiment": spec.experiment},
     ).fetchall()[0]
     return bool(named != different)
-
-
-def _units(spec: ExperimentSpec, *, with_context: bool) -> str:
-    """The statement that makes exposures units, each with what its first exposure says of it."""
-    names = sorted(spec.variants)
-    if with_context:
-        entry = "min({'rank': rank, 'propensity': propensity, 'context': context})"
-    else:  # the log says nothing more of a unit: numbers alone are compared faster
-        entry = "{'rank': min(rank), 'propensity': min(propensity), 'context': any_value(context)}"
-    return filled(
-        "units",
-        variants=f"[{', '.join(map(literal, names))}]",
-        count=str(len(names)),
-        place=f"case variant {' '.join(f'when {literal(name)} then {n}' for n, name in enumerate(names))} end",
-        entry=entry,
-    )
 
 
 def _write_rows(
@@ -319,6 +324,10 @@ def _write_rows(
         )
     write(db, " union all ".join(selects), file)
     return largest
+
+
+# Of rows without ids.
+NO_KEY = "cast(null as bigint) as id_high, cast(null as bigint) as id_low"
 
 
 def key_of(text: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from abflow.engine.exposure_day import FORMAT, UNIT_COLUMN, key_of, refuse_nulls
+from abflow.engine.exposure_day import FORMAT, NO_KEY, UNIT_COLUMN, key_of, refuse_nulls
 from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, measures_of
 from abflow.engine.statements import filled, one, rows, statement, write
@@ -73,15 +73,19 @@ def build_outcome_day(
     file = f"events-{inputs[:16]}.parquet"
     measures = _measures(spec)
     with connection(resources) as db:
-        _open(db, spec, log)
+        columns = _open(db, spec, log)
         with reading(log):
             total = one(db, "select count(*) from raw_outcomes")
             count_read(rows=total)
-            _refuse_what_cannot_count(db, log)
-            repeats = _has_repeats(db)
-            write(db, filled("events_of_ids" if repeats else "events", key=key_of("event_id")), folder / file)
+            repeats = "event_id" in columns and _has_repeats(db)
+            if repeats:  # the repeats may be rows that cannot count
+                _refuse_what_cannot_count(db, log)
+            key = key_of("event_id") if "event_id" in columns else NO_KEY
+            write(db, filled("events_of_ids" if repeats else "events", key=key), folder / file)
             read = _by_measure(db) if repeats else {}
-        kept = {row["measure"]: row for row in rows(db, filled("events_kept", file=literal(str(folder / file))))}
+            kept = {row["measure"]: row for row in rows(db, filled("events_kept", file=literal(str(folder / file))))}
+            if not all(_can_count(measure, kept[measure.label]) for measure in measures if measure.label in kept):
+                _refuse_what_cannot_count(db, log)
     read = read or {label: row["events"] for label, row in kept.items()}
     by_event = {m.event_type: next(k for k in measures if k.event_type == m.event_type) for m in measures}
     events = {event: kept[m.label]["events"] for event, m in by_event.items() if m.label in kept}
@@ -107,8 +111,14 @@ def _measures(spec: ExperimentSpec) -> tuple[Measure, ...]:
     return tuple(measure for measure in measures_of(spec) if not measure.of_exposures)
 
 
-def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> None:
-    """Make the view of the rows that some metric reads."""
+def _can_count(measure: Measure, kept: dict[str, Any]) -> bool:
+    """Whether all events of a measure have a unit, a time and, where it is read, a number."""
+    counts = ["units", "times", *(["amounts"] if measure.column else [])]
+    return all(kept[f"with_{count}"] == kept["events"] for count in counts)
+
+
+def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> dict[str, str]:
+    """Make the view of the rows that some metric reads; returns the columns that the log has."""
     columns = open_day(db, log, view="raw_outcomes", as_json=True)
     needed = dict.fromkeys(("timestamp", UNIT_COLUMN, "event_type"), "the outcome log")
     needed |= columns_needed(spec, of_exposures=False)
@@ -117,6 +127,7 @@ def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> N
     kind = "view" if log.format is LogFormat.PARQUET else "table"
     with reading(log):
         db.execute(f"create or replace temp {kind} measured_rows as {' union all '.join(layers)}")
+    return columns
 
 
 def _layers(measures: tuple[Measure, ...]) -> list[list[Measure]]:

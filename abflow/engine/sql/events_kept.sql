@@ -2,6 +2,9 @@
 select
     measure,
     count(*) as events,
+    count(unit_id) as with_units,
+    count(happened) as with_times,
+    count(amount) filter (where isfinite(amount)) as with_amounts,
     count(id_low) > 0 as with_id,
     max(happened) as latest,
     coalesce(max(abs(amount)), 0) as largest

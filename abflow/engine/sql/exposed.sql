@@ -5,5 +5,5 @@ select
     min(lowest_variant) as lowest_variant,
     max(highest_variant) as highest_variant
 from unit_days
-where first_exposure >= $start and first_exposure < $until and (is_fresh or first_exposure >= $since)
+where first_exposure >= {start} and first_exposure < {until} and (is_fresh or first_exposure >= {since})
 group by unit_id

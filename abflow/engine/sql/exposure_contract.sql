@@ -1,11 +1,8 @@
--- one row: how many rows the log has, and how many of them nobody could count
+-- one row: how many rows nobody could count
 select
-    count(*) as exposure_rows,
-    count(*) filter (where experiment_id <> $experiment) as of_others,
     count(*) filter (
         where experiment_id = $experiment and variant is not null and not list_contains($variants, variant)
     ) as of_unknown_variants,
-    -- Below 1e-100 a probability cannot be told from 0 once it is turned over and squared.
     count(*) filter (where experiment_id = $experiment and not propensity between 1e-100 and 1) as of_impossible_propensity,
     count(*) filter (where experiment_id is null) as without_experiment,
     count(*) filter (where experiment_id = $experiment and happened is null) as without_time,

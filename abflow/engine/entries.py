@@ -1,0 +1,88 @@
+"""Units out of exposures, each with what its first exposure says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from abflow.engine.statements import filled, rows, statement
+from abflow.logs.reading import identifier, literal
+from abflow.spec.experiment import ExperimentSpec
+
+if TYPE_CHECKING:
+    import duckdb
+
+# Microseconds until the year 9999 leave room for a factor of 32 in a number of 64 bits.
+ROOM = 32
+
+
+def units_query(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> str:
+    """The statement that makes units of the relation `exposures_once`.
+
+    An exposure becomes one number, its rank: its time, then its variant's place in the alphabet, then the number of
+    what it says. A unit's lowest rank tells all three, and numbers are compared many times faster than rows.
+    """
+    names = sorted(spec.variants)
+    room = max(1, ROOM // len(names))
+    sayings = list(rows(db, statement("sayings"), limit=room + 1))
+    place = " ".join(f"when {literal(name)} then {number}" for number, name in enumerate(names))
+    return filled(
+        "units",
+        variants=f"[{', '.join(map(literal, names))}]",
+        count=str(len(names)),
+        place=f"case variant {place} end",
+        **(_numbered(sayings) if len(sayings) <= room else _compared()),
+    )
+
+
+def _numbered(sayings: list[dict[str, Any]]) -> dict[str, str]:
+    """What few exposures say differently has a number, in the order of its comparison."""
+    numbers = " ".join(f"when {_says(saying)} then {number}" for number, saying in enumerate(sayings))
+    count = max(1, len(sayings))
+
+    def said(part: str) -> str:
+        return f"list_extract([{', '.join(_constant(saying[part]) for saying in sayings)}], 1 + first % {count})"
+
+    return {
+        "sayings": str(count),
+        "number": f"case {numbers} end" if count > 1 else "0",
+        "first": "min(rank)",
+        "rank": "first",
+        "propensity": said("propensity"),
+        "context": said("context"),
+    }
+
+
+def _compared() -> dict[str, str]:
+    """Where many different things are said, what is said follows the rank in the comparison."""
+    return {
+        "sayings": "1",
+        "number": "0",
+        "first": "min({'rank': rank, 'propensity': propensity, 'context': context})",
+        "rank": "first.rank",
+        "propensity": "first.propensity",
+        "context": "first.context",
+    }
+
+
+def _says(saying: dict[str, Any]) -> str:
+    parts = {"propensity": saying["propensity"]}
+    parts |= {f"context.{identifier(name)}": value for name, value in saying["context"].items()}
+    return " and ".join(
+        f"{part} is null" if value is None else f"{part} = {_constant(value)}" for part, value in parts.items()
+    )
+
+
+def _constant(value: float | str | dict[str, str | None] | None) -> str:
+    match value:
+        case None:
+            return "null"
+        case float():
+            return f"cast({value!r} as double)"
+        case str():
+            return literal(value)
+        case _:
+            return f"{{{', '.join(f'{literal(name)}: {_text(text)}' for name, text in value.items())}}}"
+
+
+def _text(value: str | None) -> str:
+    return "cast(null as varchar)" if value is None else literal(value)
