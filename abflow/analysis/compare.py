@@ -20,6 +20,7 @@ from abflow.analysis.reading import Reading
 from abflow.analysis.readout import ArmSummary, Comparison, Word
 from abflow.analysis.samples import Sample, Samples, samples_of
 from abflow.analysis.sequence import interval_of, p_value_of
+from abflow.analysis.standings import with_standings
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric, Role
 from abflow.stats.moments import Moments
@@ -74,7 +75,7 @@ def compare(
             control, treatment = (samples[key[0]][arm] for arm in (spec.control_name, key[1]))
             fetch = partial(values, key[0], contamination) if values else None
             found.append(judged(comparison, control, treatment, reading=reading, values=fetch))
-    return tuple(found)
+    return with_standings(spec, found, samples[spec.primary_name])
 
 
 def difference(

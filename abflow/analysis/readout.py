@@ -77,12 +77,17 @@ class PosteriorSummary:
     Attributes:
         better: Probability that the arm is better than control.
         beyond_mde: Probability that it is better by the mde or more; None without an mde.
+        within_mde: Probability that it is neither better nor worse by the mde, too little to matter; None without one.
         loss_if_chosen: Expected loss, in the metric's unit, of serving the arm.
         loss_if_not: Expected loss of keeping control.
         within_margin: Probability that it is not worse by the primary's margin; None without one.
         margin_needed: Probability of that which do_no_harm needs at this look; looking often asks for more.
         needed: Probability that a win needs at this look.
         prior: In words.
+        best: Probability that the arm is the best of all, control among them; None with one treatment, or with a
+            prior on the lift.
+        control_best: The same of control.
+        loss_against_best: Expected loss, in the metric's unit, of serving the arm instead of the best.
     """
 
     better: float
@@ -93,6 +98,10 @@ class PosteriorSummary:
     margin_needed: float
     needed: float
     prior: str
+    within_mde: float | None = None
+    best: float | None = None
+    control_best: float | None = None
+    loss_against_best: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

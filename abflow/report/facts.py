@@ -57,6 +57,8 @@ def _margin(metric: Metric, margin: Margin | Unavailable | None) -> Iterable[str
 def _posterior(metric: Metric, believed: PosteriorSummary) -> Iterable[str]:
     if believed.beyond_mde is not None:
         yield f"probability of a gain of the mde or more {probability(believed.beyond_mde)}"
+    if believed.within_mde is not None:
+        yield f"probability that the difference is smaller than the mde {probability(believed.within_mde)}"
     if believed.within_margin is not None:
         yield (
             f"probability that the loss stays within the margin {probability(believed.within_margin)}; "
@@ -66,6 +68,12 @@ def _posterior(metric: Metric, believed: PosteriorSummary) -> Iterable[str]:
         f"expected loss {loss(metric, believed.loss_if_chosen)} if it is chosen, "
         f"{loss(metric, believed.loss_if_not)} if control is kept"
     )
+    if believed.best is not None and believed.control_best is not None and believed.loss_against_best is not None:
+        yield (
+            f"probability of being the best of all arms {probability(believed.best)}, "
+            f"of control {probability(believed.control_best)}; "
+            f"expected loss {loss(metric, believed.loss_against_best)} against the best"
+        )
     yield f"prior: {believed.prior}"
 
 

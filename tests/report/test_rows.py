@@ -72,6 +72,16 @@ def test_a_posterior_says_how_sure_what_it_needs_and_what_it_may_cost() -> None:
     assert "prior: lifts of 0 ± 5 %" in row.facts
 
 
+def test_a_posterior_of_several_arms_says_which_is_the_best() -> None:
+    found = believed()
+    assert found.posterior is not None
+    ranked = replace(found.posterior, within_mde=0.0388, best=0.61, control_best=0.05, loss_against_best=0.0002)
+    row = row_of(replace(found, posterior=ranked))
+    assert "probability that the difference is smaller than the mde 0.0388" in row.facts
+    told = "probability of being the best of all arms 0.6100, of control 0.0500; expected loss 0.02 pp against the best"
+    assert told in row.facts
+
+
 def test_a_posterior_without_mde_and_margin_says_nothing_of_them() -> None:
     found = believed()
     assert found.posterior is not None

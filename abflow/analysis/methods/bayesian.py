@@ -6,6 +6,7 @@ from abflow.analysis.methods.question import Answer, Question
 from abflow.analysis.readout import Deciding, PosteriorSummary, Word
 from abflow.stats.beta_binomial import RateDifference, difference_of_rates
 from abflow.stats.normal_posterior import NormalPosterior, effect_posterior, lift_prior
+from abflow.stats.posterior import probability_within
 from abflow.stats.posterior_looks import look_threshold, posterior_rule, posterior_word
 from abflow.stats.proportions import successes_of
 from abflow.stats.result import Unavailable
@@ -37,6 +38,7 @@ def answer(asked: Question) -> Answer | Unavailable:
         posterior=PosteriorSummary(
             better=gain.probability_above(0.0),
             beyond_mde=None if asked.mde is None else gain.probability_above(asked.mde),
+            within_mde=None if not asked.mde else probability_within(gain, -asked.mde, asked.mde),
             loss_if_chosen=gain.loss_of_choosing,
             loss_if_not=gain.loss_of_keeping,
             within_margin=None if asked.margin is None else gain.probability_above(-asked.margin),
