@@ -13,6 +13,7 @@ from abflow.errors import GateStopped
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.horizon import gates_so_far
 from abflow.lifecycle.steps import run_through
+from abflow.logs.resources import one_database
 from abflow.settings import load_settings
 from abflow.simulate.simulation import SimulationSummary, simulate
 from abflow.simulate.truth import Truth
@@ -45,7 +46,8 @@ def live_through(spec: ExperimentSpec, truth: Truth, *, seed: int) -> Lifetime:
         root = Path(folder)
         drawn = simulate(spec, truth, seed=seed, root=root)
         bench = _bench_at(root, spec)
-        end = _end_of(bench)
+        with one_database(bench.settings.resources):
+            end = _end_of(bench)
         return Lifetime(end=end, drawn=drawn, readout=bench.store.find("readout", Readout))
 
 

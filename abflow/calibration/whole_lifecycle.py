@@ -1,8 +1,8 @@
 """How the whole lifecycle ends on logs whose truth is known, step by step from the first A/A day to the verdict.
 
 A run is one experiment: its logs are drawn into files, late, repeated and crossed rows among them, and the steps are
-done as a scheduler would do them. That takes about two seconds of a processor, so the phases are short, the scorecard
-is not drawn, and CI makes five runs of a study instead of a tenth. No two studies draw the same experiment.
+done as a scheduler would do them. That takes more than a second of a processor, so the phases are short and the
+scorecard is not drawn. No two studies draw the same experiment.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +31,39 @@ class Resources:
 WHOLE_MACHINE = Resources()
 
 
+# The database that connections share, where somebody asked for that, and what it may take.
+_shared: ContextVar[tuple[Resources, duckdb.DuckDBPyConnection] | None] = ContextVar("_shared", default=None)
+
+
 @contextmanager
 def connection(resources: Resources = WHOLE_MACHINE) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A private in-memory DuckDB that reads times as UTC and fetches nothing from outside."""
+    """A DuckDB in memory that reads times as UTC and fetches nothing from outside; its tables are its own."""
+    shared = _shared.get()
+    opened = shared[1].cursor() if shared and shared[0] == resources else _opened(resources)
+    try:
+        opened.execute("set timezone = 'UTC'")
+        opened.execute("set enable_progress_bar = false")
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def one_database(resources: Resources = WHOLE_MACHINE) -> Iterator[None]:
+    """Let all connections inside that may take the same share one database, as a thousand small experiments want.
+
+    Opening one takes longer than a small query. Only temporary tables and views are private there.
+    """
+    opened = _opened(resources)
+    before = _shared.set((resources, opened))
+    try:
+        yield
+    finally:
+        _shared.reset(before)
+        opened.close()
+
+
+def _opened(resources: Resources) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
@@ -42,10 +73,4 @@ def connection(resources: Resources = WHOLE_MACHINE) -> Iterator[duckdb.DuckDBPy
         config["memory_limit"] = resources.memory_limit
     if resources.spill_folder:
         config["temp_directory"] = str(resources.spill_folder)
-    opened = duckdb.connect(":memory:", config=config)
-    try:
-        opened.execute("set timezone = 'UTC'")
-        opened.execute("set enable_progress_bar = false")
-        yield opened
-    finally:
-        opened.close()
+    return duckdb.connect(":memory:", config=config)

@@ -57,7 +57,7 @@ def _load(opened: duckdb.DuckDBPyConnection, contract: LogContract, day: DayLog,
     types = open_day(opened, day, view="logged", as_json=True)
     missing = {name for name in contract.required if name not in types}
     columns = ", ".join(_column_sql(c, types) for c in contract.columns if c.name not in missing)
-    into = "create table log as" if first else "insert into log by name"
+    into = "create temp table log as" if first else "insert into log by name"
     with reading(day):
         opened.execute(f"{into} select {columns} from logged")
     return missing

@@ -11,13 +11,11 @@ from abflow.calibration.lifetime import live_through
 from abflow.calibration.study import Study
 from tests.calibration.kept import assert_kept
 
-RUNS_IN_CI = 5  # a run is a whole experiment and takes about two seconds
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_clean_experiments_stay_valid(study: Study) -> None:
-    assert_kept(study, runs=RUNS_IN_CI)
+    assert_kept(study)
 
 
 def test_the_logs_hold_every_mishap_and_each_is_counted_right() -> None:

@@ -9,13 +9,11 @@ from abflow.calibration.whole_lifecycle import MDE, ROOM, STUDIES, busy_world, s
 from abflow.simulate.expected import expected
 from tests.calibration.kept import assert_kept
 
-RUNS_IN_CI = 5  # a run is a whole experiment and takes about two seconds; a tenth of them all would take twenty minutes
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_the_lifecycle_ends_as_promised(study: Study) -> None:
-    assert_kept(study, runs=RUNS_IN_CI)
+    assert_kept(study)
 
 
 def test_the_units_are_those_of_the_textbook() -> None:

@@ -1,6 +1,6 @@
 -- calls.sql: one row per mirrored request
 -- Without a user the request is its own unit; the prefixes keep the two kinds of names apart.
-create table calls as
+create temp table calls as
 with given as (
     select
         coalesce('user ' || user_id, 'request ' || request_id) as unit,
