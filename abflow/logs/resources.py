@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,7 +22,8 @@ class Resources:
     Attributes:
         threads: By default every core.
         memory_limit: Such as 4GB; by default 80 % of the memory.
-        spill_folder: Where rows go that do not fit; by default a folder of its own, which is removed at the end.
+        spill_folder: Where rows go that do not fit; by default a folder of its own among the machine's temporary
+            files, which is removed at the end.
     """
 
     threads: int | None = None
@@ -71,6 +74,7 @@ def _opened(resources: Resources) -> duckdb.DuckDBPyConnection:
         config["threads"] = resources.threads
     if resources.memory_limit:
         config["memory_limit"] = resources.memory_limit
-    if resources.spill_folder:
-        config["temp_directory"] = str(resources.spill_folder)
+    # DuckDB makes the folder when the first row does not fit; its own default lies in the working directory.
+    own = Path(tempfile.gettempdir()) / f"abflow-spill-{uuid.uuid4().hex}"
+    config["temp_directory"] = str(resources.spill_folder or own)
     return duckdb.connect(":memory:", config=config)

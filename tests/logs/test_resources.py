@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,18 @@ def test_a_connection_takes_what_it_is_given(tmp_path: Path) -> None:
         assert setting(opened, "threads") == "3"
         assert setting(opened, "memory_limit") == "476.8 MiB"
         assert setting(opened, "temp_directory") == str(tmp_path / "spill")
+
+
+def test_rows_that_do_not_fit_go_to_a_folder_that_is_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with connection(Resources(threads=1, memory_limit="150MB")) as opened:
+        assert not list(tmp_path.iterdir())
+        opened.execute("create temp table wide as select hash(i)::varchar as text from range(8000000) as t(i)")
+        [folder] = tmp_path.iterdir()
+        assert sum(file.stat().st_size for file in folder.iterdir()) > 10_000_000
+    assert not list(tmp_path.iterdir())
 
 
 def test_times_are_utc_whether_the_database_is_shared_or_not() -> None:
