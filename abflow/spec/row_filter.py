@@ -14,12 +14,12 @@ Value = str | bool | int | float
 EXACT = 2**53  # up to here a float tells every whole number from its neighbours
 
 _TELLS_ARMS_APART = "differs between the arms by itself, and a metric must read them alike"
-_NAMES_ROWS = "names single rows, and `user_id` the units that all metrics share"
+_NAMES_ROWS = "names single rows, not a kind of them"
 _NO_FILTER = {
     "timestamp": "says when; that is for `window_days`",
     "event_type": "is told by the event that the metric names",
     "experiment_id": "is the same in every row of the experiment",
-    "user_id": _NAMES_ROWS,
+    "user_id": "names units, and a metric is about all of them; `segments` shows some by themselves",
     "event_id": _NAMES_ROWS,
     "request_id": _NAMES_ROWS,
     "variant": _TELLS_ARMS_APART,
@@ -59,7 +59,7 @@ def _value(column: str, given: Any) -> Value:
     if isinstance(given, float) and math.isfinite(given):
         return int(given) if given.is_integer() and abs(given) <= EXACT else given
     if given is None or given == "":
-        wrong = f"{given!r} is no value; a missing value never matches. Text that reads null stands in quotes"
+        wrong = "is empty, and a missing value never matches; text such as null or ~ stands in quotes"
     elif isinstance(given, list | tuple | dict):
         wrong = f"{given!r} is nested; give values of one column, such as [hit, stale]"
     else:

@@ -87,9 +87,9 @@ def test_a_reader_is_told_which_rows(metric: str, words: str) -> None:
         ("[search]", "where: is no filter"),
         ("search", "where: is no filter"),
         ("{surface: []}", "where.surface: has no value"),
-        ("{surface: null}", "where.surface: None is no value; a missing value never matches"),
-        ("{surface: ''}", "where.surface: '' is no value; a missing value never matches"),
-        ("{surface: [search, null]}", "where.surface: None is no value"),
+        ("{surface: null}", "where.surface: is empty, and a missing value never matches"),
+        ("{surface: ''}", "where.surface: is empty, and a missing value never matches"),
+        ("{surface: [search, null]}", "where.surface: is empty"),
         ("{surface: {is: search}}", "where.surface: {'is': 'search'} is nested"),
         ("{surface: [[search]]}", "where.surface: ['search'] is nested"),
         ("{released: 2026-03-01}", "where.released: 2026-03-01 is neither text nor a number"),
@@ -97,7 +97,7 @@ def test_a_reader_is_told_which_rows(metric: str, words: str) -> None:
         ("{timestamp: x}", "where.timestamp: cannot be filtered by: it says when"),
         ("{event_type: x}", "where.event_type: cannot be filtered by: it is told by the event"),
         ("{surface: x, variant: a}", "where.variant: cannot be filtered by: it differs between the arms"),
-        ("{user_id: x}", "where.user_id: cannot be filtered by: it names single rows"),
+        ("{user_id: x}", "where.user_id: cannot be filtered by: it names units"),
     ],
 )
 def test_what_is_no_filter_is_refused_in_its_line(where: str, wrong: str) -> None:
