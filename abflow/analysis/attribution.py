@@ -23,7 +23,7 @@ class Attribution:
 
     Attributes:
         metrics: Those that read them, all within the same window.
-        event: The event's type.
+        event: The event's type, and of a filtered one which of its rows.
         window_days: None: until the cut-off.
         attributed: Within the window of a mature unit that was seen in one variant.
         crossed: The same of a unit that was seen in two; they count where such units are kept in their first.

@@ -12,7 +12,7 @@ from abflow.analysis.plan_words import plan_in_words, units_by_arm
 from abflow.analysis.played_decision import PlayedDecision
 from abflow.analysis.posterior_plan import posterior_plan
 from abflow.analysis.sizing import Sizing
-from abflow.spec.experiment import ExperimentSpec, longest_window
+from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.decision_size import decision_power
 from abflow.stats.posterior_prospects import Prospects, prospects
 from abflow.stats.power import power_curve
@@ -139,7 +139,7 @@ def plan_table(spec: ExperimentSpec, sizing: Sizing) -> PlanTable:
 def _takes(spec: ExperimentSpec, sizing: Sizing) -> Duration | None:
     if sizing.needed is None or sizing.inflow is None:
         return None
-    return duration(sizing.needed, sizing.inflow, window_days=longest_window(spec))
+    return duration(sizing.needed, sizing.inflow, window_days=spec.longest_window)
 
 
 def _power_with(sizing: Sizing, units: float | None) -> float | None:

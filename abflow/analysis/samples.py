@@ -214,11 +214,9 @@ def _sample(metric: Metric, population: Population, arm: str, measured: Measured
 
 def _no_call_failed(metric: Metric, measured: Measured) -> bool:
     """Whether a share of failed calls is 0: it has no spread of its own, and units are compared as rates instead."""
-    is_share = isinstance(metric, RatioMetric) and (metric.numerator, metric.denominator) == (
-        FAILED_EXPOSURES,
-        EXPOSURES,
-    )
-    return is_share and measured.non_zero == 0
+    if not isinstance(metric, RatioMetric) or metric.denominator_where:
+        return False  # a unit may have no call that the denominator counts, and then none of them cannot have failed
+    return (metric.numerator, metric.denominator) == (FAILED_EXPOSURES, EXPOSURES) and measured.non_zero == 0
 
 
 def _why_missing(metric: Metric, population: Population, measured: Measured | None) -> Unavailable | None:

@@ -6,12 +6,18 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from abflow.spec.built_in import is_built_in
-from abflow.spec.metrics import Metric, ProportionMetric
+from abflow.spec.metrics import Metric, ProportionMetric, filter_of
 
 
 def role(metric: Metric) -> str:
     """What a metric is used for, and whether nobody wrote it down."""
     return f"built-in {metric.role.value}" if is_built_in(metric) else metric.role.value
+
+
+def named(name: str, metric: Metric) -> str:
+    """A metric by its name, and which rows it reads when it does not read them all."""
+    rows = filter_of(metric)
+    return f"{name} ({rows})" if rows else name
 
 
 def level(metric: Metric, value: float) -> str:

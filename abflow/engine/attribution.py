@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 
 from abflow.analysis.attribution import Attribution
 from abflow.engine.instants import midnight
-from abflow.engine.measures import measures_of
+from abflow.engine.measures import Measure, measures_of, measures_read
 from abflow.engine.statements import filled, rows
 from abflow.engine.unit_day import Partition
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import events_of
+from abflow.spec.row_filter import in_words
 
 if TYPE_CHECKING:
     import duckdb
 
 OF_WINDOW = ("attributed", "crossed", "after_window", "immature")
 WHATEVER_WINDOW = ("before_exposure", "never_exposed", "not_enrolled", "after_cut_off")
-_Read = tuple[str, int | None]  # an event, within which window
+_Read = tuple[Measure, int | None]  # rows of an event, within which window
 
 
 def attribution(
     db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, partitions: Sequence[Partition], *, end: date
 ) -> tuple[Attribution, ...]:
-    """The rows of every event that some metric reads, by what became of them.
+    """The rows of every event that some metric reads, by what became of them; none where none passes a filter.
 
     A row is repeated when an earlier one has its id; of the others, one after the cut-off is that and nothing else;
     then its unit is asked for, then its time.
@@ -40,20 +40,20 @@ def attribution(
     windows = sorted({window for _, window in read}, key=lambda window: window or 0)
     listed = "".join(_of_window(n, window) for n, window in enumerate(windows))
     counted = {row["measure"]: row for row in rows(db, filled("attribution", windows=listed), cut_off=midnight(end))}
+    seen = {event for partition in partitions for event in partition.made.events}
     found = []
-    for event, window in sorted(read, key=lambda each: (each[0], each[1] or 0)):
-        # Every column of an event is read of the same rows.
-        label = next(measure.label for measure in measures_of(spec) if measure.event_type == event)
-        if row := counted.get(label):
-            in_log = sum(partition.made.outcome_log.read.get(label, 0) for partition in partitions)
-            of_window = {name: row[f"{name}{windows.index(window)}"] for name in OF_WINDOW}
-            whole = {name: row[name] for name in WHATEVER_WINDOW}
+    for (own, window), metrics in sorted(read.items(), key=lambda each: (each[0][0], each[0][1] or 0)):
+        if own.event_type in seen:
+            row = counted.get(own.label, {})
+            in_log = sum(partition.made.outcome_log.read.get(own.label, 0) for partition in partitions)
+            of_window = {name: row.get(f"{name}{windows.index(window)}", 0) for name in OF_WINDOW}
+            whole = {name: row.get(name, 0) for name in WHATEVER_WINDOW}
             found.append(
                 Attribution(
-                    metrics=tuple(read[event, window]),
-                    event=event,
+                    metrics=tuple(metrics),
+                    event=f"{own.event_type} {in_words(own.where)}".rstrip(),
                     window_days=window,
-                    repeated=in_log - row["kept"],
+                    repeated=in_log - row.get("kept", 0),
                     **of_window,
                     **whole,
                 )
@@ -62,11 +62,16 @@ def attribution(
 
 
 def _read(spec: ExperimentSpec) -> dict[_Read, list[str]]:
-    """The events of the outcome log that are read, within which window, with the metrics that read them."""
+    """The rows of the outcome log that are read, within which window, with the metrics that read them."""
+    measures = measures_of(spec)
     found: dict[_Read, list[str]] = {}
     for name, metric in spec.metrics.items():
-        for event in dict.fromkeys(events_of(metric)):
-            found.setdefault((event, metric.window_days), []).append(name)
+        for own in measures_read(metric):
+            if not own.of_exposures:
+                # Every column of an event is read of the same rows.
+                same = next(m for m in measures if (m.event_type, m.rows) == (own.event_type, own.rows))
+                metrics = found.setdefault((same, metric.window_days), [])
+                metrics += [name] if name not in metrics else []
     return found
 
 

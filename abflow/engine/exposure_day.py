@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from abflow.engine.entries import units_query
 from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, measures_of
+from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, make, rows, show, statement, write
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
@@ -181,7 +182,9 @@ def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> d
     columns = open_day(db, log, view="raw_exposures", as_json=True)
     needed = dict.fromkeys(("timestamp", "experiment_id", UNIT_COLUMN, "variant"), "the exposure log")
     needed |= {segment: f"segment {segment}" for segment in spec.segments}
-    needed |= columns_needed(spec, of_exposures=True)
+    # What is there only when a call went wrong may be absent where none did.
+    read = columns_needed(spec, of_exposures=True)
+    needed |= {name: why for name, why in read.items() if name not in ("error", "fallback")}
     require_columns(log, columns, needed)
 
     def text(name: str) -> str:
@@ -194,6 +197,9 @@ def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> d
     fallback = f"coalesce({as_boolean('fallback', columns['fallback'])}, false)" if "fallback" in columns else "false"
     context = ", ".join(f"{identifier(name)} := {text(name)}" for name in _wanted_context(spec))
     amounts = "".join(f", {number(name)} as {identifier('measured ' + name)}" for name in sorted(measured))
+    filtered = {name for measure in _measures(spec) for name in measure.where}
+    texts = {name: f"cast({fallback} as varchar)" if name == "fallback" else text(name) for name in filtered}
+    amounts += "".join(f", {texts[name]} as {_filtered(name)}" for name in sorted(filtered))
     with reading(log):
         # Text is parsed once; Parquet is cheap to read again, and only the columns that a query needs.
         kind = "view" if log.format is LogFormat.PARQUET else "table"
@@ -207,6 +213,11 @@ def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> d
             "from raw_exposures"
         )
     return columns
+
+
+def _filtered(column: str) -> str:
+    """Where the view has the text of a column that some metric filters by."""
+    return identifier("filtered " + column)
 
 
 def _propensity(columns: dict[str, str]) -> str:
@@ -303,13 +314,14 @@ def _write_rows(
     """
     selects, largest = [], {}
     for measure in measures:
+        passes = [condition(measure.where, _filtered)] if measure.where else []
         amount = "cast(null as double)"
         if measure.column:
             column = identifier("measured " + measure.column)
             amount = f"case when not failed then {column} end"
             unreadable, most = db.execute(
                 f"select count(*) filter (where {column} is null or not isfinite({column})), max(abs({column})) "
-                "from exposures_once where not failed"
+                f"from exposures_once where {' and '.join(['not failed', *passes])}"
             ).fetchall()[0]
             if unreadable:
                 raise ContractBroken(
@@ -317,10 +329,12 @@ def _write_rows(
                     f"fail is missing or not a finite number in {log.folder}; correct the log, or say so in `error`"
                 )
             largest[measure.label] = float(most or 0)
+        if measure.event_type == FAILED_EXPOSURES:
+            passes.append("failed")
         selects.append(
             f"select unit_id, {literal(measure.label)} as measure, happened, {amount} as amount, "
             f"{key_of('request_id || chr(32) || cast(cast(happened as date) as varchar)')} from exposures_once"
-            f"{' where failed' if measure.event_type == FAILED_EXPOSURES else ''}"
+            f"{' where ' + ' and '.join(passes) if passes else ''}"
         )
     write(db, " union all ".join(selects), file)
     return largest

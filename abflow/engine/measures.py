@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import Literal
 
+from abflow.errors import SpecError
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import (
     EXPOSURES,
@@ -16,21 +18,33 @@ from abflow.spec.metrics import (
     QuantileMetric,
     RatioMetric,
 )
+from abflow.spec.row_filter import Where, canonical
 
 NOTHING = ""  # a row that is only counted has no measured column
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Measure:
-    """One event type, or exposures, and the column that is read of it."""
+    """One event type, or exposures, the column that is read of it, and which of its rows.
+
+    Attributes:
+        rows: The canonical text of a filter; empty where every row is read.
+    """
 
     event_type: str
     column: str = NOTHING
+    rows: str = field(default="", repr=False)
 
     @property
     def label(self) -> str:
         """How partitions name it."""
-        return f"{self.event_type}:{self.column}" if self.column else self.event_type
+        read = f"{self.event_type}:{self.column}" if self.column else self.event_type
+        return f"{read} where {self.rows}" if self.rows else read
+
+    @property
+    def where(self) -> Where:
+        """The filter that a row must pass; empty where every row is read."""
+        return {name: tuple(values) for name, values in json.loads(self.rows).items()} if self.rows else {}
 
     @property
     def of_exposures(self) -> bool:
@@ -64,26 +78,20 @@ def made_of(metric: Metric, measures: tuple[Measure, ...]) -> Made | None:
     """The totals of a metric; None for a quantile, which is read row by row."""
     window = metric.window_days
 
-    def total(event: str, column: str | None) -> Total:
+    def total(own: Measure) -> Total:
         # An event whose column is read is not read once more to count it.
-        own = Measure(event, column or NOTHING)
-        read = own if own in measures else next(m for m in measures if m.event_type == event)
-        return Total(read, "sum" if column else "count", window)
+        same = (m for m in measures if (m.event_type, m.rows) == (own.event_type, own.rows))
+        return Total(own if own in measures else next(same), "sum" if own.column else "count", window)
 
     match metric:
-        case ProportionMetric():
-            return Made(x=total(metric.event, None), any=True)
-        case CountMetric():
-            return Made(x=total(metric.event, None))
-        case MeanMetric():
-            return Made(x=total(metric.event, metric.value))
-        case RatioMetric():
-            return Made(
-                x=total(metric.numerator, metric.numerator_value),
-                y=total(metric.denominator, metric.denominator_value),
-            )
         case QuantileMetric():
             return None
+        case RatioMetric():
+            x, y = measures_read(metric)
+            return Made(x=total(x), y=total(y))
+        case _:
+            (x,) = measures_read(metric)
+            return Made(x=total(x), any=isinstance(metric, ProportionMetric))
 
 
 def totals_of(spec: ExperimentSpec) -> tuple[Total, ...]:
@@ -96,36 +104,49 @@ def totals_of(spec: ExperimentSpec) -> tuple[Total, ...]:
 
 def rows_of(metric: QuantileMetric) -> Measure:
     """The rows that a quantile is read from."""
-    return Measure(metric.event if metric.source == "outcomes" and metric.event else EXPOSURES, metric.value)
+    event = metric.event if metric.source == "outcomes" and metric.event else EXPOSURES
+    return Measure(event, metric.value, canonical(metric.where))
 
 
 def measures_of(spec: ExperimentSpec) -> tuple[Measure, ...]:
-    """Every measure that the metrics need, sorted."""
-    wanted = {measure for metric in spec.metrics.values() for measure in _wanted(metric)}
-    measured = {measure.event_type for measure in wanted if measure.column}
-    return tuple(sorted(m for m in wanted if m.column or m.event_type not in measured))
+    """Every measure that the metrics need, sorted.
+
+    Raises:
+        SpecError: Two would have one name in the partitions, because an event has a name like a measure's.
+    """
+    wanted = {measure for metric in spec.metrics.values() for measure in measures_read(metric)}
+    measured = {(measure.event_type, measure.rows) for measure in wanted if measure.column}
+    found = tuple(sorted(m for m in wanted if m.column or (m.event_type, m.rows) not in measured))
+    labels = [measure.label for measure in found]
+    if len({*labels}) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise SpecError(f"metrics: {twice!r} names an event and also what is read of another; rename the event")
+    return found
 
 
 def columns_needed(spec: ExperimentSpec, *, of_exposures: bool) -> dict[str, str]:
     """Columns that one of the logs must have, each with the metric that needs it."""
     return {
-        measure.column: f"metric {name}"
+        column: f"metric {name}"
         for name, metric in spec.metrics.items()
-        for measure in _wanted(metric)
-        if measure.column and measure.of_exposures == of_exposures
+        for measure in measures_read(metric)
+        if measure.of_exposures == of_exposures
+        for column in (measure.column, *measure.where)
+        if column
     }
 
 
-def _wanted(metric: Metric) -> tuple[Measure, ...]:
+def measures_read(metric: Metric) -> tuple[Measure, ...]:
+    """What a metric reads by itself; of a ratio its numerator, then its denominator."""
     match metric:
         case ProportionMetric() | CountMetric():
-            return (Measure(metric.event),)
+            return (Measure(metric.event, NOTHING, canonical(metric.where)),)
         case MeanMetric():
-            return (Measure(metric.event, metric.value),)
+            return (Measure(metric.event, metric.value, canonical(metric.where)),)
         case RatioMetric():
             return (
-                Measure(metric.numerator, metric.numerator_value or NOTHING),
-                Measure(metric.denominator, metric.denominator_value or NOTHING),
+                Measure(metric.numerator, metric.numerator_value or NOTHING, canonical(metric.numerator_where)),
+                Measure(metric.denominator, metric.denominator_value or NOTHING, canonical(metric.denominator_where)),
             )
         case QuantileMetric():
             return (rows_of(metric),)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from abflow.engine.exposure_day import FORMAT, NO_KEY, UNIT_COLUMN, key_of, refuse_nulls
 from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, measures_of
+from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, one, rows, statement, write
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
@@ -31,8 +32,8 @@ class OutcomeDay:
         files: The events.
         rows: In the log.
         read: Rows that some metric reads, by measure, before any is left out.
-        repeated: Events that some metric reads and whose event_id had come before in the file.
-        events: Events that count, by type.
+        repeated: Events of a type that some metric reads and whose event_id had come before in the file.
+        events: Events by type, also of a type of which no row passes any metric's filter.
         has_ids: Whether any of them has an event_id.
         latest: Time of the last one.
         largest: The largest size of a measured value, by measure.
@@ -79,24 +80,27 @@ def build_outcome_day(
             count_read(rows=total)
             repeats = "event_id" in columns and _has_repeats(db)
             if repeats:  # the repeats may be rows that cannot count
-                _refuse_what_cannot_count(db, log)
+                _refuse_what_cannot_count(db, log, measures)
             key = key_of("event_id") if "event_id" in columns else NO_KEY
             write(db, filled("events_of_ids" if repeats else "events", key=key), folder / file)
             read = _by_measure(db) if repeats else {}
             kept = {row["measure"]: row for row in rows(db, filled("events_kept", file=literal(str(folder / file))))}
             if not all(_can_count(measure, kept[measure.label]) for measure in measures if measure.label in kept):
-                _refuse_what_cannot_count(db, log)
+                _refuse_what_cannot_count(db, log, measures)
+            whole = {measure.event_type: measure.label for measure in reversed(measures) if not measure.rows}
+            filtered = _by_type(db, columns, {measure.event_type for measure in measures} - {*whole})
     read = read or {label: row["events"] for label, row in kept.items()}
-    by_event = {m.event_type: next(k for k in measures if k.event_type == m.event_type) for m in measures}
-    events = {event: kept[m.label]["events"] for event, m in by_event.items() if m.label in kept}
+    by_type = filtered | {
+        event: (read[label], kept[label]["events"]) for event, label in whole.items() if label in kept
+    }
     return OutcomeDay(
         day=log.day,
         inputs=inputs,
         files=(file,),
         rows=total,
         read=dict(sorted(read.items())),
-        repeated=sum(read[by_event[event].label] - count for event, count in events.items()),
-        events=dict(sorted(events.items())),
+        repeated=sum(rows_of_type - events for rows_of_type, events in by_type.values()),
+        events={event: events for event, (_, events) in sorted(by_type.items())},
         has_ids=any(row["with_id"] for row in kept.values()),
         latest=max((row["latest"] for row in kept.values()), default=None),
         largest={m.label: kept[m.label]["largest"] for m in measures if m.column and m.label in kept},
@@ -105,6 +109,24 @@ def build_outcome_day(
 
 def _by_measure(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(db.execute("select measure, count(*) from measured_rows group by measure").fetchall())
+
+
+def _by_type(db: duckdb.DuckDBPyConnection, columns: dict[str, str], types: set[str]) -> dict[str, tuple[int, int]]:
+    """Rows and events of types that are only read through filters: whether a type occurs is no matter of these."""
+    if not types:
+        return {}
+    event_type, event_id = as_text("event_type", columns["event_type"]), _event_id(columns)
+    return {
+        name: (counted, counted - named + different)
+        for name, counted, named, different in db.execute(
+            f"select {event_type}, count(*), count({event_id}), count(distinct {event_id}) from raw_outcomes "
+            f"where {event_type} in ({', '.join(map(literal, sorted(types)))}) group by 1"
+        ).fetchall()
+    }
+
+
+def _event_id(columns: dict[str, str]) -> str:
+    return as_text("event_id", columns["event_id"]) if "event_id" in columns else "cast(null as varchar)"
 
 
 def _measures(spec: ExperimentSpec) -> tuple[Measure, ...]:
@@ -131,7 +153,7 @@ def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> d
 
 
 def _layers(measures: tuple[Measure, ...]) -> list[list[Measure]]:
-    """Measures in as few scans as there are columns read of one event type; most experiments have one layer."""
+    """Measures in as few scans as there are ways of reading one event type; most experiments have one layer."""
     layers: list[list[Measure]] = []
     for measure in measures:
         free = next((layer for layer in layers if all(m.event_type != measure.event_type for m in layer)), None)
@@ -143,10 +165,15 @@ def _layers(measures: tuple[Measure, ...]) -> list[list[Measure]]:
 
 
 def _layer(measures: list[Measure], columns: dict[str, str], log: DayLog) -> str:
-    """Every event of some types, each read through one column."""
+    """Every event of some types that passes the type's filter, each read through one column."""
     unit, event_type = (as_text(name, columns[name]) for name in (UNIT_COLUMN, "event_type"))
-    event_id = as_text("event_id", columns["event_id"]) if "event_id" in columns else "cast(null as varchar)"
     types = ", ".join(literal(measure.event_type) for measure in measures) or "null"
+    filters = "".join(
+        f" and ({event_type} <> {literal(m.event_type)} or "
+        f"{condition(m.where, lambda name: as_text(name, columns[name]))})"
+        for m in measures
+        if m.where
+    )
     labels = "".join(f" when {literal(m.event_type)} then {literal(m.label)}" for m in measures)
     amounts = "".join(
         f" when {literal(m.event_type)} then {_number(m.column, columns[m.column])}" for m in measures if m.column
@@ -158,7 +185,7 @@ def _layer(measures: list[Measure], columns: dict[str, str], log: DayLog) -> str
     return (
         f"select {unit} as unit_id, {measure} as measure, {utc('timestamp', columns['timestamp'], log)} as happened, "
         f"cast({amount} as double) as amount, {is_counted} as is_counted, "
-        f"{event_id} as event_id from raw_outcomes where {event_type} in ({types})"
+        f"{_event_id(columns)} as event_id from raw_outcomes where {event_type} in ({types}){filters}"
     )
 
 
@@ -167,7 +194,7 @@ def _number(column: str, type_: str) -> str:
     return f"try_cast({given} as double)"
 
 
-def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, log: DayLog) -> None:
+def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, log: DayLog, measures: tuple[Measure, ...]) -> None:
     """Raises ContractBroken when a row that a metric reads belongs to nobody, to no time, or has no number."""
     without_time, without_unit, unreadable = db.execute(statement("outcome_contract")).fetchall()[0]
     refuse_nulls(log, ("timestamp", UNIT_COLUMN), [without_time, without_unit])
@@ -176,10 +203,10 @@ def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, log: DayLog) -> Non
             "select measure, count(*) from measured_rows where not is_counted "
             "and (amount is null or not isfinite(amount)) group by measure order by measure limit 1"
         ).fetchall()[0]
-        event, _, column = label.rpartition(":")
+        broken = next(measure for measure in measures if measure.label == label)
         raise ContractBroken(
-            f"log 'outcomes', day {log.day}: {column} of {count} {event!r} events in {log.folder} is missing or not a "
-            "finite number; correct the log, because counting it as 0 would move the mean"
+            f"log 'outcomes', day {log.day}: {broken.column} of {count} {broken.event_type!r} events in {log.folder} "
+            "is missing or not a finite number; correct the log, because counting it as 0 would move the mean"
         )
 
 

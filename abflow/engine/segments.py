@@ -9,7 +9,7 @@ from abflow.analysis.population import SegmentUnits
 from abflow.engine.exposure_day import NEW_USER
 from abflow.engine.propensities import inverse_propensities
 from abflow.engine.statements import filled, rows
-from abflow.logs.reading import identifier, literal
+from abflow.logs.expressions import NO, YES, identifier, literal
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.moments import EMPTY
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 MOST_LEVELS = 20
 OTHER = "other"  # all levels beyond the largest
 MISSING = "(missing)"
-# New against established users are told apart whatever the log calls them.
-YES, NO = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,8 @@ class KnownState:
 
 def state_inputs(spec: ExperimentSpec, period: Period, partitions: list[Partition]) -> list[str]:
     """Hash of what the state of each day is made from, day by day; each one holds those before it."""
-    inputs = digest_of(format=FORMAT, phase=period.phase, start=period.start, totals=[str(t) for t in totals_of(spec)])
+    totals = [f"{total}{total.measure.rows}" for total in totals_of(spec)]
+    inputs = digest_of(format=FORMAT, phase=period.phase, start=period.start, totals=totals)
     chain = []
     for partition in partitions:
         inputs = digest_of(before=inputs, day=partition.made.inputs)

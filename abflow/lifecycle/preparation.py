@@ -21,7 +21,7 @@ from abflow.lifecycle.daily import answered_by, expected_versions
 from abflow.lifecycle.guards import current_blueprint, keep_gate, require_gates, require_health, require_open
 from abflow.lifecycle.history import BESIDE
 from abflow.spec.calendar import GateName, Step
-from abflow.spec.experiment import Skipped
+from abflow.spec.phases import Skipped
 
 
 def aa_check(bench: Bench, day: date) -> str:

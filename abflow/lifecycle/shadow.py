@@ -10,7 +10,7 @@ from abflow.errors import EvidenceMissing, GateStopped
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.guards import current_blueprint, keep_gate
 from abflow.spec.calendar import GateName, Step
-from abflow.spec.experiment import Skipped
+from abflow.spec.phases import Skipped
 from abflow.validation.expectations import check_shadow_log
 from abflow.validation.judge import judge_shadow
 from abflow.validation.log_report import LogReport, require_contract

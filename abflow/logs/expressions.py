@@ -6,6 +6,8 @@ import re
 
 import sqlglot.expressions as sql
 
+# How logs spell true and false, small letters and capitals alike.
+YES, NO = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 _WHOLE_NUMBERS = 2**53  # up to here a float tells every whole number from its neighbours
 
 # Units in which an epoch may count, with the microseconds of one. As numbers, the years 2001 to 2099 of one unit

@@ -10,6 +10,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context
 from airflow.sdk.bases.operator import BaseOperator
 
+from abflow.analysis.wording import named
 from abflow.errors import SpecError
 from abflow.orchestration.operators import ChooseSteps, LifecycleStep, PlanApproval
 from abflow.orchestration.placeholder import broken_dag
@@ -181,7 +182,7 @@ def _page(spec: ExperimentSpec, calendar: Calendar) -> str:
     longest = calendar_of(spec.extended).last
     longer = "" if longest == calendar.last else f"A test that is not precise enough by then goes on to {longest}. "
     return (
-        f"**{spec.hypothesis}**\n\nOwner: {spec.owner}. Primary metric: {spec.primary_name}.\n\n"
+        f"**{spec.hypothesis}**\n\nOwner: {spec.owner}. Primary metric: {named(spec.primary_name, spec.primary)}.\n\n"
         f"| phase | first day | last day | days |\n|---|---|---|---|\n{rows}\n\n{longer}"
         "A run works on the day *before* its run date, when that day is over. A failed gate holds all later days: "
         "mend the cause, clear the gate's task, and they follow in order."

@@ -12,7 +12,7 @@ from abflow.analysis import wording
 from abflow.analysis.plan_table import PlanRow, PlanTable
 from abflow.report.notation import printable
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import ProportionMetric
+from abflow.spec.metrics import ProportionMetric, filter_of
 
 LEGEND = (
     "n alone: units in all arms if this metric were the only one; power: at the size of the decision; "
@@ -48,7 +48,7 @@ def planning_table(spec: ExperimentSpec, plan: PlanTable) -> Table:
 def _cells(spec: ExperimentSpec, row: PlanRow) -> Iterator[list[str]]:
     metric = spec.metrics[row.metric]
     spread = "" if row.sd is None else f" (sd {wording.number(row.sd)})"
-    yield [row.metric, f"{wording.role(metric)}, {row.kind}"]
+    yield [row.metric, f"{wording.role(metric)}, {row.kind}", *([filter_of(metric)] if filter_of(metric) else [])]
     yield [f"{wording.level(metric, row.baseline)}{spread}", row.source]
     yield [f"{row.asks} {_asked(spec, row)}", *_in_the_metrics_unit(spec, row)]
     yield ["-" if row.alone is None else wording.count(row.alone), *([f"x {row.factor:.3g}"] if row.pays_for else [])]

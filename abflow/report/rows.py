@@ -20,7 +20,7 @@ from abflow.report.notation import (
 from abflow.report.readings import Reading, readings_of
 from abflow.report.tones import OF_WORD, Tone
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import Metric, Role
+from abflow.spec.metrics import Metric, Role, filter_of
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason
 
 # Refused for their spread alone: the means themselves are sound. For any other reason a mean of 0 may only
@@ -53,6 +53,7 @@ class MetricRow:
     """One metric in one arm against control, ready to print.
 
     Attributes:
+        rows: Which rows it reads; empty when it reads them all.
         word: The word it has earned; "unavailable" when it has none.
         unavailable: Why there is no effect, or None.
         facts: What bears on the answer: margin, mde, precision, looks, notes.
@@ -61,6 +62,7 @@ class MetricRow:
     """
 
     metric: str
+    rows: str
     arm: str
     role: str
     direction: str
@@ -90,6 +92,7 @@ def _row(spec: ExperimentSpec, found: Comparison) -> MetricRow:
     effect, relative = found.effect, found.relative
     return MetricRow(
         metric=found.metric,
+        rows=filter_of(metric),
         arm=found.arm,
         role=wording.role(metric),
         direction=in_words(metric),

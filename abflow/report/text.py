@@ -76,7 +76,8 @@ def _trends(spec: ExperimentSpec, readout: Readout) -> Iterable[str]:
 
 
 def _effect(row: MetricRow) -> str:
-    name = f"{row.role} {row.metric}, {row.arm}: {row.word}"
+    rows = f" ({row.rows})" if row.rows else ""
+    name = f"{row.role} {row.metric}{rows}, {row.arm}: {row.word}"
     if row.unavailable is not None:
         return f"{name}, no effect: {row.unavailable}"
     shown = row.shown

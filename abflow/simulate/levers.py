@@ -29,6 +29,7 @@ from abflow.spec.metrics import (
     QuantileMetric,
     RatioMetric,
     events_of,
+    filter_of,
 )
 
 OUTCOME_COLUMNS = (
@@ -156,6 +157,8 @@ def _check_known(field: str, given: Iterable[str], known: Iterable[str]) -> None
 
 
 def _check_drawable(name: str, metric: Metric, truth: Truth) -> None:
+    if filter_of(metric):
+        raise SpecError(f"metrics.{name} reads rows {filter_of(metric)}; the simulation draws no such rows")
     match metric:
         case QuantileMetric(source="exposures") if metric.value != "latency_ms":
             raise SpecError(f"metrics.{name} reads {metric.value!r} of exposures; the simulation draws latency_ms only")

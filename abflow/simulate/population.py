@@ -14,8 +14,9 @@ from abflow.simulate.levers import control_names, event_types
 from abflow.simulate.truth import Truth
 from abflow.spec.assignment import bucket_sql, variant_edges
 from abflow.spec.calendar import Calendar, Phase
-from abflow.spec.experiment import BUCKETS, ExperimentSpec
+from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import DAY_MICROSECONDS
+from abflow.spec.variants import BUCKETS
 
 Keys = npt.NDArray[np.uint64]
 

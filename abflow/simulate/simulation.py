@@ -25,7 +25,8 @@ from abflow.simulate.truth import Truth
 from abflow.simulate.world import World, create_world
 from abflow.simulate.writer import Format, day_file, open_writer, refuse_strangers, write_rows
 from abflow.spec.calendar import Phase
-from abflow.spec.experiment import ExperimentSpec, ShadowPhase
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.phases import ShadowPhase
 
 LogName = Literal["shadow", "exposures", "outcomes"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from itertools import accumulate
 
-from abflow.spec.experiment import BUCKETS, ExperimentSpec
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.variants import BUCKETS
 
 
 def bucket(unit: str, salt: str) -> int:

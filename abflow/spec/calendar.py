@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from abflow.spec.experiment import AaPhase, ExperimentSpec, ShadowPhase
+from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.field_error import FieldError
+from abflow.spec.phases import AaPhase, ShadowPhase
 
 
 class Phase(StrEnum):

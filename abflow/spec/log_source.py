@@ -1,4 +1,4 @@
-"""`LogSource`: where one log is, and what its columns are called there."""
+"""`Logs`: where the logs are, and what their columns are called there."""
 
 from __future__ import annotations
 
@@ -74,3 +74,15 @@ Log = Annotated[Annotated[_Path, Tag("path")] | Annotated[LogSource, Tag("source
 def source_of(log: str | LogSource) -> LogSource:
     """The log's source, in whichever form the file has it."""
     return LogSource(path=log) if isinstance(log, str) else log
+
+
+class Logs(SpecModel):
+    """Where the logs are; relative paths start at the project's root."""
+
+    shadow: Log | None = None
+    exposures: Log
+    outcomes: Log
+
+    def source(self, name: str) -> LogSource:
+        """Where one log is, by its name: shadow, exposures or outcomes."""
+        return source_of(getattr(self, name))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from abflow.spec.field_error import FieldError
+from abflow.spec.row_filter import Where, in_words
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Reason = Annotated[str, Field(min_length=3, max_length=1000)]
@@ -119,6 +120,7 @@ class ProportionMetric(MetricBase):
 
     kind: Literal["proportion"]
     event: Text
+    where: Where = Field(default={}, description="Only rows with these values are read; of a column any of several.")
 
 
 class CountMetric(MetricBase):
@@ -126,6 +128,7 @@ class CountMetric(MetricBase):
 
     kind: Literal["count"]
     event: Text
+    where: Where = Field(default={}, description="Only rows with these values are read; of a column any of several.")
 
 
 class MeanMetric(MetricBase):
@@ -133,6 +136,7 @@ class MeanMetric(MetricBase):
 
     kind: Literal["mean"]
     event: Text
+    where: Where = Field(default={}, description="Only rows with these values are read; of a column any of several.")
     value: Text = Field(description="Column of the outcome log that holds the number.")
     cap: float | str | None = Field(default=None, description="A value, or a percentile over units: p99.9.")
     over: Literal["all", "positive"] = Field(default="all", description="Units a percentile cap looks at.")
@@ -174,6 +178,16 @@ class RatioMetric(MetricBase):
     denominator: Text = Field(description="An event type, `exposures` or `failed_exposures`.")
     numerator_value: Text | None = Field(default=None, description="Column to add up; default: events are counted.")
     denominator_value: Text | None = Field(default=None, description="Column to add up; default: events are counted.")
+    numerator_where: Where = Field(default={}, description="Only rows with these values are in the numerator.")
+    denominator_where: Where = Field(default={}, description="Only rows with these values are in the denominator.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_side_has_its_own_filter(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "where" in given:
+            wrong = "does not say which side it is for: write numerator_where, denominator_where, or both"
+            raise FieldError("where", wrong=wrong)
+        return given
 
     @model_validator(mode="after")
     def _exposures_are_counted(self) -> RatioMetric:
@@ -192,6 +206,7 @@ class QuantileMetric(MetricBase):
     kind: Literal["quantile"]
     source: Literal["exposures", "outcomes"] = Field(default="exposures", description="The log whose rows are read.")
     event: Text | None = Field(default=None, description="Of outcomes, the type that is read.")
+    where: Where = Field(default={}, description="Only rows with these values are read; of a column any of several.")
     value: Text = Field(description="Column that holds the number; a failed call has none.")
     q: Annotated[float, Field(gt=0, lt=1, description="Its level, such as 0.95.")]
 
@@ -222,3 +237,13 @@ def events_of(metric: Metric) -> tuple[str, ...]:
         case _:
             read = (metric.event,)
     return tuple(event for event in read if event not in OF_EXPOSURES)
+
+
+def filter_of(metric: Metric) -> str:
+    """Which rows a metric reads, in words; empty when it reads them all."""
+    match metric:
+        case RatioMetric():
+            sides = {"numerator": metric.numerator_where, "denominator": metric.denominator_where}
+            return ", ".join(f"{side} {in_words(where)}" for side, where in sides.items() if where)
+        case _:
+            return in_words(metric.where)

@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric, QuantileMetric, RatioMetric
+from abflow.spec.row_filter import Where
 from tests.engine.small_logs import Days, Row
 
 
@@ -94,6 +95,37 @@ def expected_metrics(
                     cap=cap,
                 )
     return found
+
+
+YES, NO = {"true", "t", "1", "yes", "y", "on"}, {"false", "f", "0", "no", "n", "off"}
+
+
+def passes(row: Row, where: Where) -> bool:
+    """Whether a row passes a filter: in every column it has one of the values, each compared as what it is."""
+    return all(any(_is(row.get(column), value) for value in values) for column, values in where.items())
+
+
+def _is(found: object, value: object) -> bool:
+    if found is None or found == "":
+        return False
+    text = str(found).lower() if isinstance(found, bool) else str(found)
+    if isinstance(found, float) and found == int(found):
+        text = str(int(found))
+    if isinstance(value, bool):
+        return text.lower() in (YES if value else NO)
+    if isinstance(value, str):
+        return text == value
+    assert isinstance(value, int | float)
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def events_in(outcomes: Days, event: str | None, where: Where, column: str | None) -> list[Row]:
+    """The rows of an event that pass a filter; of those with one id the earliest."""
+    rows = [row for day in outcomes.values() for row in day if row["event_type"] == event and passes(row, where)]
+    return earliest(rows, lambda row: row["event_id"], "event_id", column)
 
 
 Numbers = dict[tuple[str, str, str], list[list[float]]]
@@ -186,25 +218,25 @@ def pair_of(
     exposures: Days,
     outcomes: Days,
 ) -> tuple[float, float]:
-    def total(event: str, column: str | None) -> float:
+    def total(event: str, column: str | None, where: Where) -> float:
         if event == "exposures":
-            rows = [row for day in exposures.values() for row in day if row["experiment_id"] == spec.experiment]
-            once = earliest(rows, lambda row: (row["request_id"], row["timestamp"].date()), "request_id", "variant")
+            once = [row for row in calls_of(spec, exposures) if passes(row, where)]
         else:
-            rows = [row for day in outcomes.values() for row in day if row["event_type"] == event]
-            once = earliest(rows, lambda row: row["event_id"], "event_id", column)
+            once = events_in(outcomes, event, where, column)
         start, end = between
         mine = [row for row in once if row["user_id"] == unit and start <= row["timestamp"] < end]
         return math.fsum(row[column] for row in mine) if column else float(len(mine))
 
-    return total(metric.numerator, metric.numerator_value), total(metric.denominator, metric.denominator_value)
+    return (
+        total(metric.numerator, metric.numerator_value, metric.numerator_where),
+        total(metric.denominator, metric.denominator_value, metric.denominator_where),
+    )
 
 
 def value_of(metric: Metric, unit: str, entered: datetime, end: datetime, outcomes: Days) -> float:
     assert isinstance(metric, ProportionMetric | CountMetric | MeanMetric)
     column = metric.value if isinstance(metric, MeanMetric) else None
-    rows = [row for day in outcomes.values() for row in day if row["event_type"] == metric.event]
-    once = earliest(rows, lambda row: row["event_id"], "event_id", column)
+    once = events_in(outcomes, metric.event, metric.where, column)
     mine = [row for row in once if row["user_id"] == unit and entered <= row["timestamp"] < end]
     if isinstance(metric, ProportionMetric):
         return 1.0 if mine else 0.0
@@ -280,9 +312,8 @@ def expected_rows(
 def _rows_of(metric: QuantileMetric, spec: ExperimentSpec, exposures: Days, outcomes: Days) -> list[Row]:
     """The rows that a quantile reads, each id once; a failed call has no latency."""
     if metric.source == "outcomes":
-        rows = [row for day in outcomes.values() for row in day if row["event_type"] == metric.event]
-        return earliest(rows, lambda row: row["event_id"], "event_id", metric.value)
-    return [row for row in calls_of(spec, exposures) if not has_failed(row)]
+        return events_in(outcomes, metric.event, metric.where, metric.value)
+    return [row for row in calls_of(spec, exposures) if not has_failed(row) and passes(row, metric.where)]
 
 
 def calls_of(spec: ExperimentSpec, exposures: Days) -> list[Row]:

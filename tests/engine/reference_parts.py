@@ -11,7 +11,18 @@ from abflow.analysis.attribution import FATES
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric, RatioMetric
-from tests.engine.reference import Unit, cap_of, earliest, expected_units, midnight, pair_of, value_of
+from abflow.spec.row_filter import Where
+from tests.engine.reference import (
+    Unit,
+    cap_of,
+    earliest,
+    events_in,
+    expected_units,
+    midnight,
+    pair_of,
+    passes,
+    value_of,
+)
 from tests.engine.small_logs import Days, Row
 
 YES, NO = {"true", "t", "1", "yes", "y"}, {"false", "f", "0", "no", "n"}
@@ -144,12 +155,13 @@ def expected_overlaps(spec: ExperimentSpec, period: Period, exposures: Days) -> 
 
 
 def expected_fates(
-    spec: ExperimentSpec, period: Period, exposures: Days, outcomes: Days, event: str, window_days: int | None
+    spec: ExperimentSpec, period: Period, logs: tuple[Days, Days], read: tuple[str, Where], window_days: int | None
 ) -> Counter[str]:
-    """What became of every row of one event."""
+    """What became of every row of one event that passes a filter."""
+    (exposures, outcomes), (event, where) = logs, read
     units, cut_off = expected_units(spec, period, exposures), midnight(period.end)
-    rows = [row for day in outcomes.values() for row in day if row["event_type"] == event]
-    kept = earliest(rows, lambda row: row["event_id"], "event_id", None)
+    rows = [row for day in outcomes.values() for row in day if row["event_type"] == event and passes(row, where)]
+    kept = events_in(outcomes, event, where, None)
     found = Counter(dict.fromkeys(FATES, 0))
     found["repeated"] = len(rows) - len(kept)
     for row in kept:

@@ -43,6 +43,6 @@ def _with_context(chance: random.Random, rows: list[Row], countries: list[str | 
     found = []
     for row in rows:
         own = random.Random(repr((row["user_id"], row["timestamp"])))  # noqa: S311  the same rows every time
-        context = {name: own.choice(values) for name, values in columns.items() if name not in absent}
-        found.append(row | context)
+        context = {name: own.choice(values) for name, values in columns.items()}  # drawn also where they are absent
+        found.append(row | {name: value for name, value in context.items() if name not in absent})
     return found

@@ -105,13 +105,15 @@ def random_logs(chance: random.Random, *, days: int = 5) -> tuple[dict[date, lis
         return min(max(day, START), START + timedelta(days=days - 1))
 
     exposures, outcomes = by_day([exposure("", "", at(0))][:0], days), by_day([], days)
-    exposures = {day: [exposure("zz", "q", at(0), experiment_id="other")] for day in outcomes}
+    exposures = {day: [exposure("zz", "q", at(0), experiment_id="other", **columns_of(day))] for day in outcomes}
+    outcomes = {day: [row | columns_of(day) for row in rows] for day, rows in outcomes.items()}
     home = {unit: chance.choice("ab") for unit in units}
     for n in range(chance.randint(10, 60)):
         unit, moment = chance.choice(units), when()
         variant = home[unit] if chance.random() < 0.93 else chance.choice("ab")
         row = exposure(unit, variant, moment, model_version=chance.choice(["1", "2", None]))
         row["fallback"] = chance.random() < 0.1
+        row |= columns_of(unit, moment, variant)  # rows that nothing else tells apart have the same
         day, kind = file_of(moment), chance.random()
         if kind < 0.3:  # a request_id that other rows of this file have as well
             row["request_id"] = f"shared-{day}-{chance.randint(0, 3)}"
@@ -124,6 +126,7 @@ def random_logs(chance: random.Random, *, days: int = 5) -> tuple[dict[date, lis
         event = chance.choice(["visit", "visit", "purchase", "purchase", "ticket"])
         unit = chance.choice([*units, "stranger"])
         row = outcome(unit, event, moment, chance.randint(-8, 40) / 4, tax=chance.randint(0, 8) / 8)
+        row |= columns_of(n, unit, moment)
         kind = chance.random()
         if kind < 0.3:
             row["event_id"] = f"shared-{chance.randint(0, 5)}"
@@ -132,6 +135,16 @@ def random_logs(chance: random.Random, *, days: int = 5) -> tuple[dict[date, lis
             outcomes[file_of(moment)].append(dict(row))
         outcomes[file_of(moment)].append(row)
     return exposures, outcomes
+
+
+SURFACES = ["search", "home", "search", 5, 5.0, "5", "5.0", "05", "search ", "", None]
+MEMBERS = [True, False, "TRUE", "no", "on", 1, 0, "maybe", None]
+
+
+def columns_of(*drawn_by: object) -> Row:
+    """What filters look at, without a draw from the logs' own chance."""
+    own = random.Random(repr(drawn_by))  # noqa: S311
+    return {"surface": own.choice(SURFACES), "member": own.choice(MEMBERS)}
 
 
 def random_metrics(chance: random.Random) -> str:
@@ -151,6 +164,16 @@ def random_metrics(chance: random.Random) -> str:
         "kind: ratio, numerator: purchase, denominator: visit, why: it is asked for",
         "kind: ratio, numerator: visit, denominator: exposures, why: it is asked for",
         "kind: ratio, numerator: purchase, numerator_value: value, denominator: purchase, why: it is asked for",
+        "kind: count, event: visit, where: {surface: search}",
+        "kind: count, event: visit, where: {surface: ['5', home]}",
+        "kind: count, event: purchase, where: {surface: 5}",
+        "kind: count, event: visit, where: {surface: nowhere}",
+        "kind: proportion, event: purchase, where: {member: true, surface: [home, search]}",
+        "kind: mean, event: purchase, value: value, where: {surface: 5}",
+        "kind: mean, event: purchase, value: tax, cap: p75, where: {member: [false, maybe]}",
+        "kind: ratio, numerator: visit, numerator_where: {surface: search}, denominator: exposures, why: again",
+        "kind: ratio, numerator: visit, denominator: exposures, denominator_where: {surface: [search, 5]}, why: again",
+        "kind: ratio, numerator: purchase, numerator_where: {member: true}, denominator: purchase, why: again",
     ]
     chosen = ["role: primary, mde: {absolute: 0.1}, " + chance.choice(kinds)]
     chosen += ["role: secondary, " + kind for kind in chance.sample(kinds, k=6)]

@@ -8,8 +8,9 @@ import pytest
 from abflow.analysis.population import ENTRY_DAY, Population
 from abflow.engine.measuring import measure, unit_values
 from abflow.spec.calendar import calendar_of
+from abflow.spec.metrics import RatioMetric
 from abflow.stats.moments import EMPTY, NO_PAIRS, Moments, moments_of
-from tests.engine.reference import expected_cohorts, expected_metrics, expected_units
+from tests.engine.reference import expected_cohorts, expected_metrics, expected_units, passes
 from tests.engine.small_logs import (
     build,
     experiment,
@@ -110,4 +111,8 @@ def test_the_random_logs_meet_every_awkward_case() -> None:
             met["immature"] += want.immature
             met["capped"] += want.cap is not None and want.highest == want.cap
             met["no mature unit"] += want.n == 0
+        for metric in spec.metrics.values():
+            where = {} if isinstance(metric, RatioMetric) else metric.where
+            passing = {passes(row, where) for row in rows} if where else set()
+            met["some rows pass a filter and some do not"] += passing == {True, False}
     assert all(count >= 3 for count in met.values()), met

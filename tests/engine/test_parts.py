@@ -15,8 +15,9 @@ from abflow.engine import segments, since_exposure
 from abflow.engine.measuring import measure, measure_in_depth
 from abflow.spec.calendar import Period, calendar_of
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import CountMetric, MeanMetric, ProportionMetric, RatioMetric
-from tests.engine.reference import Unit, expected_units
+from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric, RatioMetric
+from abflow.spec.row_filter import Where, in_words
+from tests.engine.reference import Unit, expected_units, passes
 from tests.engine.reference_parts import (
     expected_days,
     expected_fates,
@@ -145,18 +146,30 @@ def test_overlaps_are_what_the_rules_say(drawn: Drawn) -> None:
     assert found == expected_overlaps(spec, drawn.period, drawn.exposures)
 
 
+def sides_of(metric: Metric) -> list[tuple[str, Where]]:
+    """The events that a metric reads, each with its filter."""
+    if isinstance(metric, RatioMetric):
+        sides = [(metric.numerator, metric.numerator_where), (metric.denominator, metric.denominator_where)]
+        return [side for side in sides if side[0] != "exposures"]
+    return [(str(metric.event), metric.where)]
+
+
 def test_every_outcome_row_is_counted_once(drawn: Drawn) -> None:
-    got, spec = drawn.look, drawn.spec
-    log = Counter(row["event_type"] for day in drawn.outcomes.values() for row in day)
+    got, spec, logs = drawn.look, drawn.spec, (drawn.exposures, drawn.outcomes)
+    log = [row for day in drawn.outcomes.values() for row in day]
+    types = {row["event_type"] for row in log}
+    sides = {name: sides_of(metric) for name, metric in spec.metrics.items()}
+    by_words = {f"{event} {in_words(where)}".rstrip(): (event, where) for own in sides.values() for event, where in own}
     for each in got.attribution:
-        wanted = expected_fates(spec, drawn.period, drawn.exposures, drawn.outcomes, each.event, each.window_days)
+        event, where = by_words[each.event]
+        wanted = expected_fates(spec, drawn.period, logs, (event, where), each.window_days)
         assert each.by_fate == dict(wanted), each
-        assert each.rows == log[each.event]
+        assert each.rows == sum(row["event_type"] == event and passes(row, where) for row in log)
     read = {
-        (name, event)
-        for name, metric in spec.metrics.items()
-        for event in ((metric.numerator, metric.denominator) if isinstance(metric, RatioMetric) else (metric.event,))
-        if log[event]
+        (name, words)
+        for name, own in sides.items()
+        for words, side in by_words.items()
+        if side in own and side[0] in types
     }
     assert {(name, each.event) for each in got.attribution for name in each.metrics} == read
 
@@ -224,8 +237,8 @@ def test_the_random_logs_meet_every_awkward_case() -> None:
         for segment in ("country", "is_new_user"):
             met.update(expected_levels(spec, period, exposures, segment, most=2).values())
         met["overlap"] += sum(expected_overlaps(spec, period, exposures).values())
-        for event, window in (("visit", None), ("purchase", 2)):
-            met += expected_fates(spec, period, exposures, outcomes, event, window)
+        for event, window in (("visit", None), ("visit", 4), ("purchase", 2)):
+            met += expected_fates(spec, period, (exposures, outcomes), (event, {}), window)
         propensities = [row.get("variant_propensity") for row in first_rows(spec, period, exposures).values()]
         met["no propensity"] += sum(not propensity for propensity in propensities)
         met["a propensity"] += sum(bool(propensity) for propensity in propensities)

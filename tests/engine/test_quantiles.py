@@ -74,7 +74,11 @@ def random_world(seed: int) -> tuple[ExperimentSpec, Days, Days]:
         "source: outcomes, event: purchase, value: tax, q: 0.9",
         "source: outcomes, event: visit, value: value, q: 0.5",
     ]
-    chosen = [*chance.sample(kinds, k=4), *chance.sample(kinds, k=2)]
+    filtered = [
+        "value: latency_ms, q: 0.5, where: {surface: [search, 5]}",
+        "source: outcomes, event: purchase, value: value, q: 0.5, where: {member: true}",
+    ]
+    chosen = [*chance.sample(kinds, k=4), *chance.sample(kinds, k=2), *filtered]
     lines = [
         f"  m{n}: {{role: secondary, kind: quantile, {kind}{chance.choice(windows)}}}\n"
         for n, kind in enumerate(chosen)
@@ -161,7 +165,8 @@ def test_the_built_in_error_rate_counts_every_call_once(seed: int, tmp_path: Pat
     spec = ExperimentSpec.model_validate(spec.model_dump(mode="json", by_alias=True))
     assert "error_rate" in spec.metrics
     assert [measure.label for measure in measures_of(spec) if measure.event_type == "exposures"] == [
-        "exposures:latency_ms"
+        "exposures:latency_ms",
+        'exposures:latency_ms where {"surface": ["search", 5]}',
     ]
     population = measured(spec, tmp_path, exposures, outcomes)
     units = {name: unit for name, unit in expected_units(spec, period, exposures).items() if unit.enrolled}
@@ -191,7 +196,9 @@ def test_the_random_logs_meet_every_awkward_case() -> None:
         met["an error with a latency"] += sum(row["latency_ms"] >= 0 and bool(row["error"]) for row in rows)
         files = [{row["request_id"] for row in day} - {None} for day in exposures.values()]
         met["a request in two files"] += sum(len(one & next_) for one, next_ in itertools.pairwise(files))
-        scopes = Counter((m.value, m.event, m.window_days) for m in spec.metrics.values() if m.kind == "quantile")
+        scopes = Counter(
+            (m.value, m.event, m.window_days, str(m.where)) for m in spec.metrics.values() if m.kind == "quantile"
+        )
         met["two levels of the same rows"] += max(scopes.values()) > 1
         wanted = expected_rows(spec, calendar_of(spec).test, exposures, outcomes)
         for (name, variant, policy), want in wanted.items():

@@ -77,3 +77,19 @@ def test_the_tables_hold_what_was_measured_and_compared(tmp_path: Path) -> None:
 def test_a_table_that_is_not_made_yet_is_not_there(tmp_path: Path) -> None:
     with open_tables(experiment(), {}) as db:
         assert db.execute("show tables").fetchall() == []
+
+
+def test_a_filtered_metric_has_a_column_of_its_own(tmp_path: Path) -> None:
+    metrics = f'{METRICS}  searched: {{role: secondary, kind: count, event: visit, where: {{surface: "it\'s"}}}}\n'
+    spec = experiment(metrics, enroll_days=5)
+    shown = by_day([exposure(f"u{n}", "ab"[n % 2], at(0, 1)) for n in range(4)])
+    done = {
+        day: [{"surface": "it's" if row["user_id"] == "u1" else None} | row for row in rows]
+        for day, rows in by_day([outcome(f"u{n}", "visit", at(0, 5)) for n in range(4)]).items()
+    }
+    record = recorded(spec, tmp_path, partitions_of(tmp_path, build(spec, tmp_path, shown, done)))
+    files = {"units test": [record.state.file], "events": [partition.events for partition in record.partitions]}
+    with open_tables(spec, files) as db:
+        column = '"count of visit where {""surface"": [""it\'s""]}"'
+        assert db.execute(f"select unit_id from units where {column} = 1").fetchall() == [("u1",)]
+        assert db.execute("select count(*) from events where measure = 'visit'").fetchall() == [(4,)]

@@ -21,7 +21,7 @@ from abflow.orchestration.dag_factory import build_dag, experiment_dags
 from abflow.orchestration.operators import PlanApproval
 from abflow.orchestration.runtime import day_of
 from abflow.spec.calendar import Step, calendar_of, steps_due
-from tests.orchestration.experiments import AA, SHADOW, TEST, experiment, write_experiment
+from tests.orchestration.experiments import AA, RETURNED, SHADOW, TEST, experiment, write_experiment
 
 DAG_FILE = Path(__file__).parents[2] / "dags" / "abflow_experiments.py"
 HEAVY = (
@@ -188,6 +188,12 @@ def test_the_form_can_be_sent_empty(project: Path) -> None:
     params = build_dag(experiment(files_of(project), "plain"), str(project)).params
     assert dict(params.dump()) == {"experiment_day": None, "dry_run": False, "reason": None}
     params.validate()
+
+
+def test_the_page_of_a_dag_says_which_rows_its_primary_reads(project: Path) -> None:
+    metrics = {"returned": RETURNED | {"where": {"surface": "app"}}}
+    dag = build_dag(experiment(files_of(project), "filtered", metrics=metrics), str(project))
+    assert "Primary metric: returned (where surface = app)." in str(dag.doc_md)
 
 
 def test_the_question_names_who_may_answer_and_how_long_it_waits(project: Path) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from abflow.analysis.plan_table import PlanRow, PlanTable
 from abflow.report.plan_text import LEGEND, heading, planning_lines, planning_table
+from abflow.spec.experiment import ExperimentSpec
 from tests.analysis.experiments import BOUGHT, spec_of
 
 REVENUE_METRIC = {"role": "guardrail", "kind": "count", "event": "visit", "margin": {"absolute": -0.5}}
@@ -61,10 +62,10 @@ PLAN = PlanTable(
 )
 
 
-def printed(plan: PlanTable = PLAN, *, width: int = 100) -> list[str]:
+def printed(plan: PlanTable = PLAN, *, width: int = 100, spec: ExperimentSpec = SPEC) -> list[str]:
     console = Console(width=width, no_color=True, highlight=False, markup=False)
     with console.capture() as captured:
-        console.print(planning_table(SPEC, plan))
+        console.print(planning_table(spec, plan))
     return captured.get().splitlines()
 
 
@@ -91,6 +92,12 @@ def test_every_row_says_where_it_starts_and_what_is_asked() -> None:
 def test_the_table_fits_a_hundred_columns_and_eighty() -> None:
     for width in (100, 80):
         assert all(len(line) <= width for line in printed(width=width))
+
+
+def test_a_metric_that_reads_only_some_rows_says_which_and_the_table_still_fits() -> None:
+    filtered = spec_of({"retained": BOUGHT | {"where": {"surface": "search"}}, "revenue": REVENUE_METRIC})
+    assert "where surface = search" in "\n".join(printed(spec=filtered))
+    assert all(len(line) <= 80 for line in printed(width=80, spec=filtered))
 
 
 def test_nothing_is_said_by_colour_or_in_brackets_alone() -> None:

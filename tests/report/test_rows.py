@@ -8,7 +8,18 @@ from abflow.analysis.readout import Comparison, Deciding
 from abflow.report.rows import MetricRow, metric_rows
 from abflow.stats.result import Unavailable, UnavailableReason
 from tests.report.rich_stories import at_a_look, believed, doubted, shown_at_a_look
-from tests.report.stories import NO_EVENT, estimate, refunds, retained, revenue, spec_of
+from tests.report.stories import (
+    NO_EVENT,
+    estimate,
+    lines_of,
+    page_of,
+    promote,
+    readout_of,
+    refunds,
+    retained,
+    revenue,
+    spec_of,
+)
 
 SPEC = spec_of()
 
@@ -155,3 +166,17 @@ def test_small_losses_of_means_keep_their_digits() -> None:
     assert found.posterior is not None
     mean = replace(revenue(), effect=estimate(0.07, 0.2), posterior=replace(found.posterior, loss_if_chosen=0.0000123))
     assert any(fact.startswith("expected loss 1.23e-05 if it is chosen") for fact in row_of(mean).facts)
+
+
+def test_a_reader_is_told_which_rows_a_metric_reads() -> None:
+    metrics = SPEC.model_dump(mode="json")["metrics"]
+    metrics["retained"]["where"] = {"surface": ["search", "<home>"]}
+    metrics["revenue"] |= {"where": {"paid": True}}
+    spec = spec_of(metrics=metrics)
+    page = page_of(promote(), spec=spec, readout=readout_of(spec))
+    assert "control, where surface = &lt;home&gt; or search, more is better" in page
+    assert "retained<small>where surface = &lt;home&gt; or search</small>" in page
+    assert "revenue<small>where paid = true</small>" in page
+    lines = lines_of(promote(), spec=spec, readout=readout_of(spec))
+    assert [line for line in lines if line.startswith("guardrail revenue (where paid = true), treatment: safe")]
+    assert not [line for line in lines_of(promote(), readout=readout_of(SPEC)) if "(where" in line]

@@ -62,6 +62,7 @@ def test_a_truth_that_does_not_fit_the_experiment_is_refused(rates: dict[str, An
         ({**P95, "value": "score"}, "draws latency_ms only"),
         ({**REVENUE, "role": "secondary", "event": "exposures"}, "adds up exposures per unit"),
         ({**REVENUE, "role": "secondary", "value": "item_id"}, "holds no number"),
+        ({**REVENUE, "role": "secondary", "where": {"surface": "search"}}, "reads rows where surface = search"),
     ],
 )
 def test_a_metric_that_cannot_be_drawn_is_refused(metric: dict[str, Any], message: str) -> None:

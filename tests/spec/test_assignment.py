@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abflow.spec.assignment import bucket, bucket_shares, bucket_sql, edges, variant_edges, variant_of
-from abflow.spec.experiment import BUCKETS
 from abflow.spec.loading import parse_experiment
+from abflow.spec.variants import BUCKETS
 from tests.spec.files import GOOD
 
 # Lone surrogates are no text that a file or a database could hold, and SQL text ends at a NUL in some drivers.

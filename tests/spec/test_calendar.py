@@ -5,8 +5,9 @@ from datetime import date, timedelta
 import pytest
 
 from abflow.spec.calendar import GateName, Period, Phase, Step, calendar_of, steps_due
-from abflow.spec.experiment import AaPhase, ExperimentSpec
+from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.loading import parse_experiment
+from abflow.spec.phases import AaPhase
 from tests.spec.files import GOOD, edited
 
 V, A, H = Step.VALIDATE_SHADOW_LOG, Step.AGGREGATE_DAY, Step.CHECK_HEALTH

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abflow.errors import SpecError
-from abflow.spec.experiment import AaPhase, ExperimentSpec
+from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.loading import load_experiment, parse_experiment
 from abflow.spec.metrics import MeanMetric
+from abflow.spec.phases import AaPhase
 from tests.spec.files import GOOD, edited
 
 

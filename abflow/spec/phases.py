@@ -1,0 +1,58 @@
+"""`Phases`: shadow, A/A and test, as the file plans them; `calendar` turns them into days."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from abflow.spec.metrics import Reason, SpecModel
+
+
+class Skipped(SpecModel):
+    """A phase left out, with the reason that follows the experiment."""
+
+    skip: Reason
+
+
+class ShadowPhase(SpecModel):
+    """Days on which the new version answers a copy of the traffic."""
+
+    start: date
+    days: Annotated[int, Field(ge=1, le=90)]
+
+
+class AaPhase(SpecModel):
+    """Days on which the assignment is in force and everybody gets the control."""
+
+    start: date | None = Field(default=None, description="Default: the day after the shadow phase.")
+    enroll_days: Annotated[int, Field(ge=1)] | None = None
+    days: Annotated[int, Field(ge=1, le=180)]
+
+
+class Extension(SpecModel):
+    """A longer test, promised before it began, for when it is not precise enough by its last day."""
+
+    max_days: Annotated[int, Field(ge=1, le=365, description="Days of the longer test; whole weeks more.")]
+
+
+class TestPhase(SpecModel):
+    """The experiment itself; the horizon is its last day."""
+
+    __test__ = False  # not a test class
+
+    start: date | None = Field(default=None, description="Default: the day after the A/A phase.")
+    enroll_days: Annotated[int, Field(ge=1)] | None = None
+    days: Annotated[int, Field(ge=1, le=365)]
+    why: Reason | None = None
+    immature: Literal["allowed"] | None = None
+    extend: Extension | None = None
+
+
+class Phases(SpecModel):
+    """The fixed order: shadow, A/A, test."""
+
+    shadow: ShadowPhase | Skipped
+    aa: AaPhase | Skipped
+    test: TestPhase
