@@ -8,13 +8,14 @@ from abflow.analysis import estimates
 from abflow.analysis.looks import ArmLook
 from abflow.analysis.margins import margin_of
 from abflow.analysis.population import Contamination, Population
-from abflow.analysis.readout import ArmSummary, Comparison
+from abflow.analysis.readout import ArmSummary, Base, Comparison
 from abflow.analysis.samples import Sample, Samples, without_cuped
 from abflow.analysis.second_estimate import within_days_of_entry
 from abflow.analysis.wording import percent
 from abflow.spec.built_in import is_built_in
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric, Role
+from abflow.stats.means import difference_in_means
 from abflow.stats.proportions import cohens_h, size_in_words
 from abflow.stats.result import Unavailable
 
@@ -64,6 +65,7 @@ def estimated(
             planned=look.horizon_units if spec.analysis.is_sequential else None,
         ),
         cap=control.cap,
+        base=_base(control, treatment, confidence=confidence),
         notes=(metric.why,) if metric.why and is_built_in(metric) else (),
     )
     if isinstance(effect, Unavailable):
@@ -75,6 +77,16 @@ def estimated(
         h = cohens_h(control.plain.mean, treatment.plain.mean)
         comparison = replace(comparison, cohens_h=h, cohens_h_in_words=size_in_words(h))
     return comparison
+
+
+def _base(control: Sample, treatment: Sample, *, confidence: float) -> Base | None:
+    if control.base is None or treatment.base is None:
+        return None
+    return Base(
+        control=control.base.mean,
+        treatment=treatment.base.mean,
+        effect=difference_in_means(control.base, treatment.base, confidence=confidence),
+    )
 
 
 def _summary(sample: Sample) -> ArmSummary:

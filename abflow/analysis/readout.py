@@ -129,6 +129,21 @@ class Margin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What a ratio or quantile is conditioned on, compared as well: the treatment may have moved that instead.
+
+    Attributes:
+        control: Denominator per unit, or rows per unit that has any.
+        treatment: The same in the arm.
+        effect: Treatment minus control.
+    """
+
+    control: float
+    treatment: float
+    effect: Estimate | Unavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Precision:
     """How precise the primary is against its plan; it uses no effect.
 
@@ -159,6 +174,7 @@ class Comparison:
         variance_kept: Share of the variance that CUPED leaves.
         stratified: A second estimate, within days of entry.
         fieller: Ends of the relative effect's other interval, where the two may disagree.
+        base: What a ratio or quantile is conditioned on; None for every other kind.
         permutation_p: Where one unit carries much of the effect.
         word: None when it could not be computed.
         mde: The smallest effect worth detecting, in the metric's unit, without sign.
@@ -186,6 +202,7 @@ class Comparison:
     unadjusted: Estimate | Unavailable | None = None
     variance_kept: float | None = None
     stratified: Estimate | Unavailable | None = None
+    base: Base | None = None
     fieller: tuple[float, float] | None = None
     permutation_p: float | None = None
     fragile: bool = False

@@ -40,6 +40,7 @@ class Sample:
         rows: Of a quantile, which is compared by its rows.
         q: Level of the quantile.
         cuped: What history took off, where it took something.
+        base: What the metric is conditioned on: the denominator of every unit, or how many rows of a quantile it has.
         made_by: How the moments came about, for the method's name; empty when they are the units' own.
         missing: Why there is nothing to compare, or None.
     """
@@ -58,6 +59,7 @@ class Sample:
     immature: int = 0
     without_denominator: int = 0
     cap: float | None = None
+    base: Moments | None = None
     made_by: str = ""
     missing: Unavailable | None = None
 
@@ -207,9 +209,16 @@ def _sample(metric: Metric, population: Population, arm: str, measured: Measured
         immature=measured.immature,
         without_denominator=measured.without_denominator,
         cap=measured.cap,
+        base=_base(measured),
         made_by=made_by,
         missing=missing,
     )
+
+
+def _base(measured: Measured) -> Moments | None:
+    if measured.pair is not None:
+        return measured.pair.y
+    return measured.rows.at_pooled.y if measured.rows is not None else None
 
 
 def _no_call_failed(metric: Metric, measured: Measured) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from abflow.analysis import wording
-from abflow.analysis.readout import Comparison, Margin, PosteriorSummary, Precision
+from abflow.analysis.readout import Base, Comparison, Margin, PosteriorSummary, Precision
 from abflow.report.notation import coverage, loss, p_of, probability
-from abflow.spec.metrics import Metric
+from abflow.spec.metrics import Metric, RatioMetric
 from abflow.stats.result import Unavailable
 
 
@@ -31,6 +31,8 @@ def facts_of(metric: Metric, found: Comparison) -> Iterable[str]:
     if any(arm.without_denominator for arm in arms):
         bare = _by_arm({arm.variant: arm.without_denominator for arm in arms})
         yield f"units with a numerator and no denominator, which count: {bare}"
+    if found.base is not None:
+        yield _conditional(metric, found.base)
     if found.cap is not None:
         yield f"values capped at {wording.number(found.cap)}"
     if found.fragile:
@@ -40,6 +42,20 @@ def facts_of(metric: Metric, found: Comparison) -> Iterable[str]:
 
 def _by_arm(units: Mapping[str, int]) -> str:
     return " and ".join(f"{wording.count(n)} of {variant}" for variant, n in units.items())
+
+
+def _conditional(metric: Metric, base: Base) -> str:
+    """The label of a metric that is read among what units did after exposure, and whether that moved too."""
+    of = metric.denominator if isinstance(metric, RatioMetric) else "rows"
+    told = f"conditional on what units did after exposure, which is no causal claim: {of} per unit "
+    told += f"{wording.number(base.control)} -> {wording.number(base.treatment)}"
+    if isinstance(base.effect, Unavailable):
+        return f"{told}, not compared: {base.effect.detail}"
+    lower, upper = wording.number(base.effect.lower), wording.number(base.effect.upper)
+    return (
+        f"{told}, difference {wording.number(base.effect.value)} ({coverage(base.effect.confidence)} interval "
+        f"{lower} to {upper}, {p_of(base.effect.p_value)})"
+    )
 
 
 def _margin(metric: Metric, margin: Margin | Unavailable | None) -> Iterable[str]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from abflow.analysis.readout import Comparison, Deciding
+from abflow.analysis.readout import Base, Comparison, Deciding
 from abflow.report.rows import MetricRow, metric_rows
 from abflow.stats.result import Unavailable, UnavailableReason
 from tests.report.rich_stories import at_a_look, believed, doubted, shown_at_a_look
@@ -64,6 +64,17 @@ def test_units_of_a_ratio_without_a_denominator_are_told() -> None:
     )
     assert told in row_of(bare).facts
     assert not any("no denominator" in fact for fact in row_of(retained()).facts)
+
+
+def test_a_conditional_metric_is_labelled_and_shows_what_it_is_conditioned_on() -> None:
+    label = "conditional on what units did after exposure, which is no causal claim: rows per unit "
+    base = Base(control=3.0, treatment=3.25, effect=estimate(0.25, 0.05))
+    compared = row_of(replace(retained(), base=base)).facts
+    assert f"{label}3 -> 3.25, difference 0.25 (95 % interval 0.2 to 0.3, p 0.0100)" in compared
+    refused = Unavailable(reason=UnavailableReason.NO_VARIANCE, detail="both arms are constant")
+    told = row_of(replace(retained(), base=replace(base, effect=refused))).facts
+    assert f"{label}3 -> 3.25, not compared: both arms are constant" in told
+    assert not any("conditional" in fact for fact in row_of(retained()).facts)
 
 
 def test_a_look_that_showed_nothing_does_not_offer_its_interval_as_an_answer() -> None:
