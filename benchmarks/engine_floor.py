@@ -32,26 +32,30 @@ outcomes as (
     group by event_id
 )
 """
+# One row per user.
+UNITS = """
+select
+    user_id,
+    min(timestamp) as entered,
+    arg_min(variant, timestamp) as variant,
+    min(variant) <> max(variant) as crossed
+from exposures
+group by user_id
+"""
+# What the rows of a user add up to.
+TOTALS = """
+    count(*) filter (where event_type = 'purchase') as purchases,
+    count(*) filter (where event_type = 'session') as sessions,
+    sum(value) filter (where event_type = 'purchase') as revenue,
+    count(*) filter (where event_type = 'click') as clicks,
+    count(*) filter (where event_type = 'impression') as impressions
+"""
 # One row per user that was seen in one variant.
 USERS = f"""
 with {{rows}},
-units as (
-    select
-        user_id,
-        min(timestamp) as entered,
-        arg_min(variant, timestamp) as variant,
-        min(variant) <> max(variant) as crossed
-    from exposures
-    group by user_id
-),
+units as ({UNITS}),
 totals as (
-    select
-        user_id,
-        count(*) filter (where event_type = 'purchase') as purchases,
-        count(*) filter (where event_type = 'session') as sessions,
-        sum(value) filter (where event_type = 'purchase') as revenue,
-        count(*) filter (where event_type = 'click') as clicks,
-        count(*) filter (where event_type = 'impression') as impressions
+    select user_id, {TOTALS}
     from outcomes inner join units using (user_id)
     where timestamp >= entered
     group by user_id

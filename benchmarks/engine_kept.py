@@ -11,34 +11,19 @@ from pathlib import Path
 
 import duckdb
 from engine_data import CAP, Logs
-from engine_floor import ROWS, ROWS_ONCE, files
+from engine_floor import ROWS, ROWS_ONCE, TOTALS, UNITS, files
 from engine_moments import NUMBERS, Moments, moments_of
 
 PACKED = "(format parquet, compression zstd, compression_level 1)"
-UNITS = """
-select
-    user_id,
-    min(timestamp) as entered,
-    arg_min(variant, timestamp) as variant,
-    min(variant) <> max(variant) as crossed
-from exposures
-group by user_id
-"""
 EVENTS = """
 select timestamp, user_id, event_type, case when event_type = 'purchase' then value end as value
 from outcomes
 where event_type in ('purchase', 'session', 'click', 'impression')
 """
-TOTALS = """
+STATE = f"""
 with totals as (
-    select
-        user_id,
-        count(*) filter (where event_type = 'purchase') as purchases,
-        count(*) filter (where event_type = 'session') as sessions,
-        sum(value) filter (where event_type = 'purchase') as revenue,
-        count(*) filter (where event_type = 'click') as clicks,
-        count(*) filter (where event_type = 'impression') as impressions
-    from '{events}' inner join '{units}' using (user_id)
+    select user_id, {TOTALS}
+    from '{{events}}' inner join '{{units}}' using (user_id)
     where timestamp >= entered
     group by user_id
 )
@@ -52,8 +37,8 @@ select
     coalesce(revenue, 0) as revenue,
     coalesce(clicks, 0) as clicks,
     coalesce(impressions, 0) as impressions
-from '{units}' left join totals using (user_id)
-"""
+from '{{units}}' left join totals using (user_id)
+"""  # noqa: S608  constants of the floor
 USERS = f"""
 select
     variant,
@@ -77,7 +62,7 @@ def moments(logs: Logs) -> Moments:
             order = " order by user_id" if name == "units" else ""
             named = f"with {_only(rows, log)} {query}{order}"
             connection.execute(f"copy ({named}) to '{kept[name]}' {PACKED}", {log: read[log]})
-        connection.execute(f"copy ({TOTALS.format(**kept)} order by user_id) to '{kept['state']}' {PACKED}")
+        connection.execute(f"copy ({STATE.format(**kept)} order by user_id) to '{kept['state']}' {PACKED}")
         each = ", ".join(f"avg({name}), var_pop({name})" for name in NUMBERS)
         found = connection.execute(
             f"select variant, count(*), covar_pop(clicks, impressions), {each} "  # noqa: S608
