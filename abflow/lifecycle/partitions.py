@@ -119,6 +119,7 @@ def _exposure_day(bench: Bench, day: date) -> ExposureDay:
 
     return _kept(bench, Source.EXPOSURES, log, ExposureDay, lambda: exposure_inputs(bench.spec, log), make)
 
+
 def _outcome_day(bench: Bench, day: date) -> OutcomeDay:
     log = bench.log(Source.OUTCOMES, day)
 
