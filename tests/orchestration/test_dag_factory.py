@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.configuration import conf
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
@@ -24,6 +26,7 @@ from abflow.orchestration.runtime import day_of
 from abflow.spec.calendar import Step, calendar_of, steps_due
 from tests.orchestration.experiments import AA, RETURNED, SHADOW, TEST, experiment, write_experiment
 
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "scaling.md").read_text(encoding="utf-8")
 DAG_FILE = Path(__file__).parents[2] / "dags" / "abflow_experiments.py"
 HEAVY = (
     "duckdb",
@@ -372,6 +375,27 @@ def test_the_environment_says_where_the_project_is(project: Path, tmp_path: Path
     elsewhere = tmp_path / "elsewhere"
     write_experiment(elsewhere / "dags" / "experiments", "moved")
     assert parse(project, "sorted(dags)", ABFLOW_ROOT=str(elsewhere)) == ["abflow__moved"]
+
+
+def test_the_cluster_policy_of_the_guide_gives_builds_a_queue_and_a_pool_of_their_own(project: Path) -> None:
+    said: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)[0], said)  # noqa: S102  our own guide
+    dag = build_dag(experiment(files_of(project), "plain"), str(project))
+    for task in dag.tasks:
+        said["task_policy"](task)
+    moved = {task.task_id: (task.queue, task.pool) for task in dag.tasks if task.queue != "default"}
+    assert moved == {"build_partitions": ("abflow_build", "abflow_build")}
+
+
+def test_the_guide_names_settings_that_airflow_has() -> None:
+    named = re.findall(r"AIRFLOW__([A-Z_]+?)__([A-Z_]+)=", GUIDE)
+    known = {
+        (section.upper(), option.upper())
+        for section, told in conf.configuration_description.items()
+        for option in told["options"]
+    }
+    assert len(named) >= 8
+    assert {pair for pair in named if pair[0] != "KUBERNETES_EXECUTOR"} <= known  # its provider is not installed
 
 
 @pytest.mark.slow
