@@ -44,7 +44,21 @@ def postgres() -> Iterator[str]:
         made = [initdb, "-D", data, "-U", "airflow", "--auth=trust", "--no-sync", "--encoding=UTF8"]
         subprocess.run(made, check=True, capture_output=True, cwd=folder, **as_user)  # type: ignore[call-overload]
         # Nothing here needs to survive a crash of the machine.
-        command = [server, "-D", data, "-h", HOST, "-p", port, "-k", "", "-c", "fsync=off"]
+        command = [
+            server,
+            "-D",
+            data,
+            "-h",
+            HOST,
+            "-p",
+            port,
+            "-k",
+            "",
+            "-c",
+            "fsync=off",
+            "-c",
+            "log_min_messages=panic",
+        ]
         with _running(command, port, cwd=folder, **as_user):
             yield f"postgresql+psycopg2://airflow@{HOST}:{port}/postgres"
     finally:

@@ -21,10 +21,12 @@ from tests.orchestration.experiments import write_experiment
 from tests.orchestration.stories import USER, Train, platform_of, project_in, write_logs
 
 MISSING = [name for name in ("redis-server", "initdb", "postgres") if not program(name)]
-MISSING += [name for name in ("airflow.providers.celery", "psycopg2", "redis") if not importlib.util.find_spec(name)]
+MISSING += [
+    name for name in ("airflow.providers.celery", "asyncpg", "psycopg2", "redis") if not importlib.util.find_spec(name)
+]
 NAME = "spread"
 WORKERS = ("one", "two")
-DAYS = 6
+DAYS = 3
 
 pytestmark = [
     pytest.mark.platform,
