@@ -66,7 +66,7 @@ def is_current(bench: Bench, source: Source, day: date) -> bool:
     """
     exposures = source is Source.EXPOSURES
     known = _known(bench, source, day, ExposureDay) if exposures else _known(bench, source, day, OutcomeDay)
-    return _is_seen(bench, source, bench.log(source, day), known)
+    return _is_seen(bench, bench.log(source, day), known)
 
 
 def reader_of(bench: Bench) -> str:
@@ -117,7 +117,7 @@ def _exposure_day(bench: Bench, day: date) -> ExposureDay:
             )
         return made
 
-    return _kept(bench, Source.EXPOSURES, log, ExposureDay, lambda: exposure_inputs(bench.spec, log), make)
+    return _kept(bench, log, ExposureDay, lambda: exposure_inputs(bench.spec, log), make)
 
 
 def _outcome_day(bench: Bench, day: date) -> OutcomeDay:
@@ -126,21 +126,14 @@ def _outcome_day(bench: Bench, day: date) -> OutcomeDay:
     def make(folder: Path) -> OutcomeDay:
         return build_outcome_day(bench.spec, log, folder, resources=bench.settings.resources)
 
-    return _kept(bench, Source.OUTCOMES, log, OutcomeDay, lambda: outcome_inputs(bench.spec, log), make)
+    return _kept(bench, log, OutcomeDay, lambda: outcome_inputs(bench.spec, log), make)
 
 
-def _kept(
-    bench: Bench,
-    source: Source,
-    log: DayLog,
-    kind: type[Made],
-    inputs: Callable[[], str],
-    make: Callable[[Path], Made],
-) -> Made:
-    known = _known(bench, source, log.day, kind)
-    if known and _is_seen(bench, source, log, known):
+def _kept(bench: Bench, log: DayLog, kind: type[Made], inputs: Callable[[], str], make: Callable[[Path], Made]) -> Made:
+    known = _known(bench, Source(log.log), log.day, kind)
+    if known and _is_seen(bench, log, known):
         return known
-    place, files = _place(source, log.day), log.stamp()
+    place, files = _place(Source(log.log), log.day), log.stamp()
     with unchanged(log):
         made = known if known and known.inputs == inputs() else bench.store.commit(place, make)
     bench.store.notes.save(place, Seen(files=files, reader=reader_of(bench), inputs=made.inputs))
@@ -152,8 +145,8 @@ def _known(bench: Bench, source: Source, day: date, kind: type[Made]) -> Made | 
     return made if made and _has_files(bench, source, made) else None
 
 
-def _is_seen(bench: Bench, source: Source, log: DayLog, known: ExposureDay | OutcomeDay | None) -> bool:
-    seen = bench.store.notes.find(_place(source, log.day), Seen)
+def _is_seen(bench: Bench, log: DayLog, known: ExposureDay | OutcomeDay | None) -> bool:
+    seen = bench.store.notes.find(_place(Source(log.log), log.day), Seen)
     if known is None or seen is None or (seen.reader, seen.inputs) != (reader_of(bench), known.inputs):
         return False
     return seen.files == log.stamp()
