@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     mlflow_experiment: str = Field(default="abflow", description="The MLflow experiment that holds the runs.")
     threads: int | None = Field(default=None, ge=1, description="DuckDB's threads; default: every core.")
     memory_limit: str | None = Field(default=None, description="DuckDB's memory limit, such as 4GB.")
+    builds_at_once: int = Field(default=2, ge=1, description="Partitions that a run of Airflow builds side by side.")
     spill: Path | None = Field(default=None, description="Where DuckDB puts rows that do not fit into memory.")
 
     @property

@@ -37,6 +37,7 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         "MLFLOW_EXPERIMENT": "growth",
         "THREADS": "3",
         "MEMORY_LIMIT": "4GB",
+        "BUILDS_AT_ONCE": "8",
         "SPILL": "scratch",
     }
     assert {name.lower() for name in given} == set(Settings.model_fields)
@@ -49,6 +50,7 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert settings.mlflow_tracking_uri == "http://mlflow:5000"
     assert settings.mlflow_experiment == "growth"
     spill = tmp_path / "project" / "scratch"
+    assert settings.builds_at_once == 8
     assert settings.resources == Resources(threads=3, memory_limit="4GB", spill_folder=spill)
 
 

@@ -18,7 +18,7 @@ from abflow.engine.population import cohorts
 from abflow.engine.unit_day import Partition, UnitDay
 from abflow.errors import GateStopped, LifecycleError
 from abflow.lifecycle.bench import Bench
-from abflow.lifecycle.guards import current_blueprint, require_frozen, require_gates
+from abflow.lifecycle.guards import current_blueprint, require_earlier_gates
 from abflow.lifecycle.partitions import asked_before, past_days
 from abflow.spec.calendar import Period, Phase, calendar_of
 
@@ -49,7 +49,7 @@ class Health:
 def aggregate_day(bench: Bench, day: date) -> str:
     """Turn one day's logs into its unit-day partition."""
     current_blueprint(bench)
-    _require_earlier_gates(bench, day)
+    require_earlier_gates(bench, day)
     made = bench.unit_day(day)
     exposures, outcomes = made.exposure_log, made.outcome_log
     told = (
@@ -82,7 +82,7 @@ def check_health(bench: Bench, day: date) -> str:
         GateStopped: The test has become invalid. In the A/A phase its own gate says so, at its end.
     """
     blueprint = current_blueprint(bench)
-    _require_earlier_gates(bench, day)
+    require_earlier_gates(bench, day)
     # A day of the plan is checked as the plan has it, also again once the test has been extended.
     period = calendar_of(bench.spec).period_of(day) or bench.calendar.period_of(day)
     if period is None or period.phase is Phase.SHADOW:
@@ -132,13 +132,6 @@ def expected_versions(blueprint: Blueprint, period: Period) -> dict[str, str | N
     if period.phase is Phase.AA:
         return dict.fromkeys(blueprint.versions, blueprint.versions[blueprint.control])
     return blueprint.versions
-
-
-def _require_earlier_gates(bench: Bench, day: date) -> None:
-    """The gates of earlier days must be open; those of this day are judged after its data are in."""
-    require_gates(bench, through=date.fromordinal(day.toordinal() - 1))
-    if bench.store.find("frozen", Frozen):
-        require_frozen(bench)
 
 
 def _harms(bench: Bench, day: date, recorded: Recorded) -> tuple[Harm, ...] | None:

@@ -58,6 +58,13 @@ def require_gates(bench: Bench, *, through: date) -> tuple[Gate, ...]:
     return tuple(gates)
 
 
+def require_earlier_gates(bench: Bench, day: date) -> None:
+    """Refuse a day before which a gate is not open; those of the day itself are judged after its data are in."""
+    require_gates(bench, through=date.fromordinal(day.toordinal() - 1))
+    if bench.store.find("frozen", Frozen):
+        require_frozen(bench)
+
+
 def require_open(bench: Bench, gate: Gate) -> None:
     """Refuse to go on past a gate that did not open.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from abflow.engine.exposure_day import ExposureDay, build_exposure_day, exposure_inputs
+from abflow import __version__
+from abflow.engine.exposure_day import FORMAT, ExposureDay, build_exposure_day, exposure_inputs
 from abflow.engine.history import PastDay, outcomes_of, past_of
 from abflow.engine.measuring import Recorded
 from abflow.engine.outcome_day import OutcomeDay, build_outcome_day, outcome_inputs
@@ -20,6 +22,7 @@ from abflow.spec.calendar import Period, Phase, Step
 
 if TYPE_CHECKING:
     from abflow.lifecycle.bench import Bench
+    from abflow.logs.layout import DayLog
 
 Made = TypeVar("Made", ExposureDay, OutcomeDay)
 
@@ -31,6 +34,21 @@ class Source(StrEnum):
     OUTCOMES = "outcomes"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a log's day looked like when a partition was made of it.
+
+    Attributes:
+        files: The stamp of its files; while it is the same, nobody reads them again.
+        reader: What reads them: see `reader_of`.
+        inputs: The partition's.
+    """
+
+    files: str
+    reader: str
+    inputs: str
+
+
 def build(bench: Bench, source: Source, day: date) -> ExposureDay | OutcomeDay:
     """Make sure that the partition of one log's day is made from the log as it is now, and return its manifest.
 
@@ -38,6 +56,22 @@ def build(bench: Bench, source: Source, day: date) -> ExposureDay | OutcomeDay:
         DataError: The day's log is missing, empty or broken; the partition stays as it was.
     """
     return _exposure_day(bench, day) if source is Source.EXPOSURES else _outcome_day(bench, day)
+
+
+def is_current(bench: Bench, source: Source, day: date) -> bool:
+    """Whether the partition of one log's day is made from the log as it looks now; no log is read for that.
+
+    Raises:
+        DataError: The day's log is missing, or its files do not say clearly which day they hold.
+    """
+    exposures = source is Source.EXPOSURES
+    known = _known(bench, source, day, ExposureDay) if exposures else _known(bench, source, day, OutcomeDay)
+    return _is_seen(bench, bench.log(source, day), known)
+
+
+def reader_of(bench: Bench) -> str:
+    """What says how a log is read: the version of abflow, the format of its partitions, the experiment file."""
+    return f"{__version__} {FORMAT} {bench.spec.sha256}"
 
 
 def unit_day(bench: Bench, day: date) -> UnitDay:
@@ -83,8 +117,7 @@ def _exposure_day(bench: Bench, day: date) -> ExposureDay:
             )
         return made
 
-    with unchanged(log):
-        return _kept(bench, Source.EXPOSURES, day, ExposureDay, exposure_inputs(bench.spec, log), make)
+    return _kept(bench, log, ExposureDay, lambda: exposure_inputs(bench.spec, log), make)
 
 
 def _outcome_day(bench: Bench, day: date) -> OutcomeDay:
@@ -93,15 +126,30 @@ def _outcome_day(bench: Bench, day: date) -> OutcomeDay:
     def make(folder: Path) -> OutcomeDay:
         return build_outcome_day(bench.spec, log, folder, resources=bench.settings.resources)
 
-    with unchanged(log):
-        return _kept(bench, Source.OUTCOMES, day, OutcomeDay, outcome_inputs(bench.spec, log), make)
+    return _kept(bench, log, OutcomeDay, lambda: outcome_inputs(bench.spec, log), make)
 
 
-def _kept(bench: Bench, source: Source, day: date, kind: type[Made], inputs: str, make: Callable[[Path], Made]) -> Made:
-    known = bench.store.find(f"{_place(source, day)}/manifest", kind)
-    if known and known.inputs == inputs and _has_files(bench, source, known):
+def _kept(bench: Bench, log: DayLog, kind: type[Made], inputs: Callable[[], str], make: Callable[[Path], Made]) -> Made:
+    known = _known(bench, Source(log.log), log.day, kind)
+    if known and _is_seen(bench, log, known):
         return known
-    return bench.store.commit(_place(source, day), make)
+    place, files = _place(Source(log.log), log.day), log.stamp()
+    with unchanged(log):
+        made = known if known and known.inputs == inputs() else bench.store.commit(place, make)
+    bench.store.notes.save(place, Seen(files=files, reader=reader_of(bench), inputs=made.inputs))
+    return made
+
+
+def _known(bench: Bench, source: Source, day: date, kind: type[Made]) -> Made | None:
+    made = bench.store.find(f"{_place(source, day)}/manifest", kind)
+    return made if made and _has_files(bench, source, made) else None
+
+
+def _is_seen(bench: Bench, log: DayLog, known: ExposureDay | OutcomeDay | None) -> bool:
+    seen = bench.store.notes.find(_place(Source(log.log), log.day), Seen)
+    if known is None or seen is None or (seen.reader, seen.inputs) != (reader_of(bench), known.inputs):
+        return False
+    return seen.files == log.stamp()
 
 
 def manifest(bench: Bench, day: date) -> UnitDay:

@@ -8,12 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from abflow import __version__
 from abflow.analysis.wording import spans
 from abflow.errors import DataError, LogMissing
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.guards import current_blueprint
-from abflow.lifecycle.partitions import inputs_now, inputs_of, sources_of
+from abflow.lifecycle.partitions import Source, inputs_now, inputs_of, reader_of, sources_of
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ class Settled:
 
     Attributes:
         files: The stamp of its log files; while it is the same, nobody reads them again.
-        reader: The version of abflow and the hash of the experiment file, which say what is read of them.
+        reader: What reads them: see `partitions.reader_of`.
         inputs: Hash of what its partitions were made from.
     """
 
@@ -85,12 +84,12 @@ def catch_up(bench: Bench, *, now: datetime) -> str:
 
 @contextmanager
 def noting(bench: Bench, day: date) -> Iterator[None]:
-    """Note that a day is read in this block for the first time, so that nobody reads it again before its files change.
+    """Note that a day on which nothing rests yet is read in this block, so that its files are watched from now on.
 
     What the files were is asked before they are read: what changes meanwhile is noticed later.
     """
     files = None
-    if inputs_of(bench, day) is None:  # otherwise something may rest on it, and that is for `catch_up` to settle
+    if not _is_used(bench, day, _last_checked(bench)):  # otherwise it is for `catch_up` to settle what rests on it
         with suppress(DataError):  # who reads them will say what is wrong
             files = _files_of(bench, day)
     yield
@@ -98,12 +97,57 @@ def noting(bench: Bench, day: date) -> Iterator[None]:
         bench.store.notes.save(_name(day), _settled(bench, files, bench.manifest(day).inputs))
 
 
-def _unsettled(bench: Bench) -> list[date]:
-    """The days that were read, and whose files do not look as they did then."""
+def used_days(bench: Bench) -> list[date]:
+    """The days on which something may rest: those up to the last one whose health was checked, and CUPED's before."""
     cuped = bench.spec.analysis.cuped
     first = bench.calendar.first - timedelta(days=cuped.days if cuped else 0)
     days = (first + timedelta(days=number) for number in range((bench.calendar.last - first).days + 1))
-    return [day for day in days if _looks_other(bench, day)]
+    checked = _last_checked(bench)
+    return [day for day in days if _is_used(bench, day, checked)]
+
+
+def remember(bench: Bench, day: date) -> Settled | None:
+    """What rests on a day; noted before the day is built again, so that `catch_up` finds the difference afterwards."""
+    noted, known = bench.store.notes.find(_name(day), Settled), inputs_of(bench, day)
+    if noted is None and known:
+        noted = Settled(files="", reader="", inputs=known)
+        bench.store.notes.save(_name(day), noted)
+    return noted
+
+
+@contextmanager
+def staying(bench: Bench, day: date) -> Iterator[None]:
+    """Say of an error in new logs of a day that everything stays as it was.
+
+    Raises:
+        DataError: The error, with these words.
+    """
+    try:
+        yield
+    except LogMissing:
+        raise
+    except DataError as error:
+        raise type(error)(
+            f"{bench.spec.experiment}: the logs of {day} changed after they had been read. {str(error).rstrip('.')}. "
+            "Until then its partitions, and all that was made from them, stay as they were"
+        ) from error
+
+
+def _unsettled(bench: Bench) -> list[date]:
+    """The days that were read, and whose files do not look as they did then."""
+    return [day for day in used_days(bench) if _looks_other(bench, day)]
+
+
+def _last_checked(bench: Bench) -> str:
+    """The last day whose health was checked, as its file is called."""
+    return max((file.stem for file in (bench.store.folder / "health").glob("date=*.json")), default="")
+
+
+def _is_used(bench: Bench, day: date, checked: str) -> bool:
+    """Whether something may rest on a day; its partition may be there long before anybody needs it."""
+    if Source.EXPOSURES in sources_of(bench, day):
+        return f"date={day}" <= checked
+    return inputs_of(bench, day) is not None  # a day before the phase; nobody notes who reads it
 
 
 def _looks_other(bench: Bench, day: date) -> bool:
@@ -111,25 +155,21 @@ def _looks_other(bench: Bench, day: date) -> bool:
     if noted is None:
         return inputs_of(bench, day) is not None
     try:
-        return (noted.files, noted.reader) != (_files_of(bench, day), _reader(bench))
+        return (noted.files, noted.reader) != (_files_of(bench, day), reader_of(bench))
     except DataError:
         return True
 
 
 def _change(bench: Bench, day: date) -> Change | None:
     """Build a day again; returns what changed, or None when it has become what it was."""
-    noted, known = bench.store.notes.find(_name(day), Settled), inputs_of(bench, day)
+    known, noted = inputs_of(bench, day), remember(bench, day)
     try:
-        files = _files_of(bench, day)
-        current_blueprint(bench)
-        made = inputs_now(bench, day)
+        with staying(bench, day):
+            files = _files_of(bench, day)
+            current_blueprint(bench)
+            made = inputs_now(bench, day)
     except LogMissing:
         return None  # logs that were cleared away say nothing new
-    except DataError as error:
-        raise type(error)(
-            f"{bench.spec.experiment}: the logs of {day} changed after they had been read. {str(error).rstrip('.')}. "
-            "Until then its partitions, and all that was made from them, stay as they were"
-        ) from error
     settled = _settled(bench, files, made)
     before = noted.inputs if noted else known
     if before == known == made:
@@ -144,11 +184,7 @@ def _files_of(bench: Bench, day: date) -> str:
 
 
 def _settled(bench: Bench, files: str, inputs: str) -> Settled:
-    return Settled(files=files, reader=_reader(bench), inputs=inputs)
-
-
-def _reader(bench: Bench) -> str:
-    return f"{__version__} {bench.spec.sha256}"
+    return Settled(files=files, reader=reader_of(bench), inputs=inputs)
 
 
 def _in_words(changes: Iterable[Change]) -> str:

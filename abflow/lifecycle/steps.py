@@ -96,7 +96,7 @@ def run_step(bench: Bench, step: Step, day: date, *, dry_run: bool = False, cloc
         finally:
             cost = meter.cost()
             log.info("Cost of %s on %s: %s.", step, day, cost)
-    _track(bench, step, day, cost, at=clock())
+    track(bench, step.value, day, cost, at=clock())
     return replace(outcome, sentence=f"{told} {outcome.sentence}".strip(), cost=cost)
 
 
@@ -169,13 +169,16 @@ def _done(step: Step, day: date, sentence: str) -> Outcome:
     return Outcome(step=step, day=day, ended=Ended.DONE, sentence=sentence)
 
 
-def _track(bench: Bench, step: Step, day: date, cost: Cost, *, at: datetime) -> None:
-    """Costs are no evidence: a step that is done does not fail because nobody could write down what it cost."""
+def track(bench: Bench, step: str, day: date, cost: Cost, *, at: datetime) -> None:
+    """Write what a step cost into the MLflow run.
+
+    Costs are no evidence: a step that is done does not fail because nobody could write down what it cost.
+    """
     if bench.tracking is None:
         return
     number = (day - bench.calendar.first).days + 1
     try:
-        bench.tracking.cost(step.value, number, asdict(cost), at=at)
+        bench.tracking.cost(step, number, asdict(cost), at=at)
     except RegistryError as error:
         log.warning("The cost of %s on %s was not written: %s", step, day, error)
 

@@ -115,14 +115,16 @@ class AirflowApi:
         path = _path("dags", dag_id, "dagRuns", run_id, "taskInstances")
         found = [TaskRun.from_json(each) for each in self._pages(path, "task_instances", "map_index")]
         # Airflow does not order by name.
-        return tuple(sorted(found, key=lambda task: task.task_id))
+        return tuple(sorted(found, key=lambda task: (task.task_id, task.map_index)))
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int | None = None) -> str:
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int | None = None, *, map_index: int = -1
+    ) -> str:
         """What a task printed and logged, in its latest try unless a number is given."""
         task = _path("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id)
-        number = try_number or self._ask("GET", task)["try_number"]
+        number = try_number or self._ask("GET", f"{task}/{map_index}" if map_index >= 0 else task)["try_number"]
         lines: list[str] = []
-        query: dict[str, Any] = {"full_content": True}
+        query: dict[str, Any] = {"full_content": True, "map_index": map_index}
         while True:
             answer = self._ask("GET", f"{task}/logs/{number}", query=query)
             lines += [log_line(each) for each in answer["content"]]

@@ -54,9 +54,16 @@ class DagRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
-    """One task in one run; `state` is None until the scheduler looked at it."""
+    """One task in one run; `state` is None until the scheduler looked at it.
+
+    Attributes:
+        map_index: Which of those that a mapped task became; -1 for a task that is not mapped, or not yet.
+        label: What it calls itself among them.
+    """
 
     task_id: str
+    map_index: int = -1
+    label: str | None = None
     state: str | None
     try_number: int
     started: datetime | None
@@ -67,11 +74,18 @@ class TaskRun:
         """The task that Airflow describes."""
         return cls(
             task_id=answer["task_id"],
+            map_index=answer["map_index"],
+            label=answer["rendered_map_index"],
             state=answer["state"],
             try_number=answer["try_number"],
             started=_time(answer["start_date"]),
             ended=_time(answer["end_date"]),
         )
+
+    @property
+    def name(self) -> str:
+        """The task's name, with what it calls itself where it is one of many."""
+        return self.task_id if self.map_index < 0 else f"{self.task_id} {self.label or self.map_index}"
 
 
 def _time(text: str | None) -> datetime | None:

@@ -218,7 +218,7 @@ def _why(airflow: AirflowApi) -> str:
     tasks = [t for t in airflow.task_instances(DAG_ID, run.run_id) if t.state == "failed"]
     if not tasks:
         return f"the run {run.run_id} failed"
-    log = airflow.task_log(DAG_ID, run.run_id, tasks[0].task_id)
+    log = airflow.task_log(DAG_ID, run.run_id, tasks[0].task_id, map_index=tasks[0].map_index)
     return f"{tasks[0].task_id} of {_day(run)} failed:\n{log[-2000:]}"
 
 

@@ -27,7 +27,7 @@ class PlatformSpec:
         paused_at_creation: Whether a new DAG waits until somebody unpauses it.
         parallelism: How many tasks run at one time.
         parse_every: Seconds between two looks at the DAG files; each costs a second of one core.
-        preload: Modules that the scheduler imports once, so that the tasks it forks need not.
+        preload: Modules that the scheduler, or a Celery worker, imports once, so that the tasks it forks need not.
     """
 
     home: Path
@@ -148,12 +148,12 @@ def _secrets(file: Path) -> dict[str, str]:
 
 
 def prepare_preload(spec: PlatformSpec) -> None:
-    """Let the scheduler import what tasks need; they are forked from it, and on two cores imports are most of a task.
+    """Let those who fork tasks import what tasks need; on two cores imports are most of a task.
 
     Right for a demo and for tests. In production an executor starts its workers elsewhere.
     """
     lines = [f"    import {module}" for module in spec.preload]
-    text = "\n".join(["import sys", "", 'if "scheduler" in sys.argv:', *(lines or ["    pass"]), ""])
+    text = "\n".join(["import sys", "", 'if {"scheduler", "celery"} & set(sys.argv):', *(lines or ["    pass"]), ""])
     file = spec.airflow_home / "config" / "airflow_local_settings.py"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)

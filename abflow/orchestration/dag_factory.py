@@ -9,10 +9,18 @@ from pathlib import Path
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context
 from airflow.sdk.bases.operator import BaseOperator
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from abflow.analysis.wording import named
 from abflow.errors import SpecError
-from abflow.orchestration.operators import ChooseSteps, LifecycleStep, PlanApproval
+from abflow.orchestration.operators import (
+    LIST_PARTITIONS,
+    BuildPartition,
+    ChooseSteps,
+    LifecycleStep,
+    ListPartitions,
+    PlanApproval,
+)
 from abflow.orchestration.placeholder import broken_dag
 from abflow.orchestration.runtime import project_settings
 from abflow.spec.calendar import Calendar, Step, calendar_of
@@ -91,8 +99,10 @@ def build_dag(spec: ExperimentSpec, root: str) -> DAG:
             depends_on_past=True,
             wait_for_downstream=True,
         )
+        built = _partitions(spec, root, after=today)
         tasks: dict[Step, BaseOperator] = {step: _task(spec, step, root) for step in Step}
         today >> list(tasks.values())
+        built >> tasks[Step.AGGREGATE_DAY]
         for step, earlier in AFTER.items():
             [tasks[before] for before in earlier] >> tasks[step]
         list(tasks.values()) >> EmptyOperator(task_id="day_done", trigger_rule="none_failed", doc_md=DAY_DONE)
@@ -108,6 +118,29 @@ def _dag_of(file: Path, dag_id: str, root: str) -> DAG:
         return broken_dag(dag_id, str(error))
     except Exception as error:  # noqa: BLE001  whatever one file does, the others' experiments are running
         return broken_dag(dag_id, f"{file}: abflow cannot make a DAG of it: {type(error).__name__}: {error}")
+
+
+def _partitions(spec: ExperimentSpec, root: str, *, after: BaseOperator) -> MappedOperator:
+    """The partitions of the day, and of other days that are wanted, each built by a task of its own.
+
+    Nothing of a step depends on these tasks: it builds what it does not find. They are no direct children of `today`,
+    because the next day waits for all of those, and a task that is mapped to less when it is cleared never ends.
+    """
+    listed = ListPartitions(
+        task_id=LIST_PARTITIONS,
+        experiment=spec.experiment,
+        root=root,
+        doc_md="Which logs' days are to be read for this day, and in what else has something changed?",
+    )
+    after >> listed
+    return BuildPartition.partial(
+        task_id="build_partitions",
+        experiment=spec.experiment,
+        root=root,
+        map_index_template="{{ task.partition }}",
+        max_active_tis_per_dagrun=project_settings(root).builds_at_once,
+        doc_md="Each day of each log becomes a partition of its own, on whatever worker is free.",
+    ).expand(partition=listed.output)
 
 
 def _task(spec: ExperimentSpec, step: Step, root: str) -> BaseOperator:

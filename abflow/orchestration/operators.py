@@ -1,4 +1,4 @@
-"""The tasks of an experiment: choose the day's steps, do a step, ask a person."""
+"""The tasks of an experiment: choose the day's steps, build partitions, do a step, ask a person."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseOperator, Context, SkipMixin
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from abflow.orchestration.runtime import bench_of, day_of, in_airflow
 from abflow.spec.calendar import Step
+
+LIST_PARTITIONS = "list_partitions"  # the one task that is chosen for a day and is no step
 
 
 class ChooseSteps(BaseOperator, SkipMixin):
@@ -48,7 +51,7 @@ class ChooseSteps(BaseOperator, SkipMixin):
                     dry_run=bool(params.get("dry_run")),
                 )
             self.log.info("Steps of this day: %s.", ", ".join(due) or "none")
-            return due
+            return [LIST_PARTITIONS, *due] if Step.AGGREGATE_DAY in due else due
 
         try:
             due = in_airflow(choose)
@@ -57,6 +60,52 @@ class ChooseSteps(BaseOperator, SkipMixin):
             due = []
         self.skip(context["ti"], [task for task in self.downstream_list if task.task_id not in due])
         return due
+
+
+class ListPartitions(BaseOperator):
+    """List the partitions that are to be built before the day's steps read them."""
+
+    ui_color = "#eaf4ec"
+
+    def __init__(self, *, experiment: str, root: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.experiment = experiment
+        self.root = root
+
+    def execute(self, context: Context) -> list[str]:
+        """The names of the partitions; those beyond what Airflow maps are built by the steps that read them."""
+        from abflow.lifecycle import building, steps
+
+        def find() -> list[str]:
+            bench = bench_of(self.experiment, self.root)
+            return [str(build) for build in building.to_build(bench, day_of(context), now=steps.utc_now())]
+
+        found = in_airflow(find)
+        self.log.info("To build: %s.", ", ".join(found) or "nothing")
+        return found[: conf.getint("core", "max_map_length")]
+
+
+class BuildPartition(BaseOperator):
+    """Build the partition of one log's day."""
+
+    ui_color = "#eaf4ec"
+
+    def __init__(self, *, experiment: str, root: str, partition: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.experiment = experiment
+        self.root = root
+        self.partition = partition
+
+    def execute(self, context: Context) -> str:
+        """Build it; returns what was read, in a sentence."""
+        from abflow.lifecycle.building import Build, build_partition
+
+        wanted = Build.parse(self.partition)
+        sentence = in_airflow(
+            lambda: build_partition(bench_of(self.experiment, self.root), wanted, day_of(context)),
+        )
+        self.log.info("%s", sentence)
+        return sentence
 
 
 class LifecycleStep(BaseOperator):

@@ -51,10 +51,11 @@ class ExperimentStore:
         return ExperimentStore(self.root / ".notes", self.experiment)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, name: str = "lock") -> Iterator[None]:
         """Wait for, then hold, the right to do what nobody else must do at the same time; by flock, as the ledger's."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a") as handle:
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield  # closing the file gives the right back
 
@@ -120,6 +121,8 @@ class ExperimentStore:
     def commit(self, name: str, build: Callable[[Path], Partition]) -> Partition:
         """Build files aside, then put them in place under a name; the files that they replace are removed last.
 
+        Processes that build the same place at the same time put it in place one after the other.
+
         Args:
             name: Of the folder, such as `unit_state/test`.
             build: Writes the files into a folder and returns the manifest that names them.
@@ -127,14 +130,15 @@ class ExperimentStore:
         folder = self.folder / name
         with staged_folder(self._staging) as staged:
             manifest = build(staged)
-            folder.mkdir(parents=True, exist_ok=True)
-            for file in manifest.files:
-                place(staged / file, folder / file)
-        self.save(f"{name}/manifest", manifest)
-        keep = {*manifest.files, "manifest.json"}
-        for old in folder.iterdir():
-            if old.name not in keep:
-                old.unlink(missing_ok=True)
+            with self.notes.lock(f"{name}/lock"):
+                folder.mkdir(parents=True, exist_ok=True)
+                for file in manifest.files:
+                    place(staged / file, folder / file)
+                self.save(f"{name}/manifest", manifest)
+                keep = {*manifest.files, "manifest.json"}
+                for old in folder.iterdir():
+                    if old.name not in keep:
+                        old.unlink(missing_ok=True)
         return manifest
 
     @property

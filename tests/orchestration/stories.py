@@ -113,7 +113,7 @@ class Train:
 
     def tasks(self, name: str, run_id: str) -> dict[str, TaskRun]:
         """The tasks of a run, by their names."""
-        return {task.task_id: task for task in self.airflow.task_instances(f"abflow__{name}", run_id)}
+        return {task.name: task for task in self.airflow.task_instances(f"abflow__{name}", run_id)}
 
     def states(self, name: str, run_id: str) -> dict[str, str | None]:
         """How the tasks of a run ended, or where they are."""
@@ -121,13 +121,21 @@ class Train:
 
     def done_on(self, name: str, day: date) -> set[str]:
         """The steps of a day that were done; all others were skipped."""
-        states = self.states(name, self.runs(name)[day].run_id)
-        assert set(states.values()) <= {"success", "skipped"}, self.report(name)
-        return {task_id for task_id, state in states.items() if state == "success"} - {"day_done"}
+        tasks = self.tasks(name, self.runs(name)[day].run_id).values()
+        assert {task.state for task in tasks} <= {"success", "skipped"}, self.report(name)
+        return {task.task_id for task in tasks if task.state == "success"} - {"day_done"}
+
+    def built_on(self, name: str, day: date) -> list[str]:
+        """The partitions that were built by tasks of a day's run."""
+        tasks = self.tasks(name, self.runs(name)[day].run_id).values()
+        built = [task for task in tasks if task.task_id == "build_partitions" and task.map_index >= 0]
+        assert {task.state for task in built} <= {"success"}, self.report(name)
+        return [str(task.label) for task in built]
 
     def log(self, name: str, run_id: str, task_id: str) -> str:
         """What a task logged in its latest try."""
-        return self.airflow.task_log(f"abflow__{name}", run_id, task_id)
+        task = self.tasks(name, run_id)[task_id]
+        return self.airflow.task_log(f"abflow__{name}", run_id, task.task_id, map_index=task.map_index)
 
     def clear(self, name: str, run_id: str, task_id: str) -> None:
         """Clear a task with everything downstream of it, as the page offers."""

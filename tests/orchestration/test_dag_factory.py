@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,15 +15,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.configuration import conf
 from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from abflow.errors import LifecycleError
 from abflow.orchestration.dag_factory import build_dag, experiment_dags
-from abflow.orchestration.operators import PlanApproval
+from abflow.orchestration.operators import BuildPartition, PlanApproval
 from abflow.orchestration.runtime import day_of
 from abflow.spec.calendar import Step, calendar_of, steps_due
 from tests.orchestration.experiments import AA, RETURNED, SHADOW, TEST, experiment, write_experiment
 
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "scaling.md").read_text(encoding="utf-8")
 DAG_FILE = Path(__file__).parents[2] / "dags" / "abflow_experiments.py"
 HEAVY = (
     "duckdb",
@@ -120,13 +124,46 @@ def test_no_experiment_changes_the_shape_of_its_dag(project: Path, kind: str) ->
 def test_the_tasks_are_the_steps_in_their_order(project: Path) -> None:
     dag = build_dag(experiment(files_of(project), "plain"), str(project))
     assert dag.dag_id == "abflow__plain"
-    assert [task.task_id for task in dag.tasks] == ["today", *(step.value for step in Step), "day_done"]
+    assert [task.task_id for task in dag.tasks] == [
+        *("today", "list_partitions", "build_partitions"),
+        *(step.value for step in Step),
+        "day_done",
+    ]
     for step in Step:
         assert dag.get_task(step.value).trigger_rule == "none_failed"
         assert "today" in dag.get_task(step.value).upstream_task_ids
     today = dag.get_task("today")
-    assert today.downstream_task_ids == {step.value for step in Step}
+    assert today.downstream_task_ids == {step.value for step in Step} | {"list_partitions"}
     assert not today.upstream_task_ids
+
+
+def test_partitions_are_built_by_tasks_of_their_own_before_the_day_is_aggregated(project: Path) -> None:
+    dag = build_dag(experiment(files_of(project), "plain"), str(project))
+    build = dag.get_task("build_partitions")
+    assert isinstance(build, MappedOperator)
+    assert build.operator_class is BuildPartition
+    assert build.max_active_tis_per_dagrun == 2  # each takes all cores of its machine
+    assert build.map_index_template == "{{ task.partition }}"
+    # Skipped with its list on a day that aggregates nothing; `none_failed` would wait for a list that never comes.
+    assert build.trigger_rule == "all_success"
+    assert build.upstream_task_ids == {"list_partitions"}
+    assert build.downstream_task_ids == {"aggregate_day"}
+    assert dag.get_task("list_partitions").upstream_task_ids == {"today"}
+    assert dag.get_task("list_partitions").downstream_task_ids == {"build_partitions"}
+
+
+def test_no_task_that_is_mapped_holds_the_next_day(project: Path) -> None:
+    dag = build_dag(experiment(files_of(project), "plain"), str(project))
+    waited = dag.get_task("today").downstream_task_ids  # cleared and mapped to less, some of them would never end
+    assert not any(isinstance(dag.get_task(task_id), MappedOperator) for task_id in waited)
+
+
+def test_the_environment_says_how_many_partitions_are_built_at_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABFLOW_BUILDS_AT_ONCE", "24")
+    dag = build_dag(experiment(files_of(project), "plain"), str(project))
+    assert dag.get_task("build_partitions").max_active_tis_per_dagrun == 24
 
 
 def test_a_run_fails_with_any_of_its_steps(project: Path) -> None:
@@ -220,7 +257,7 @@ def test_a_broken_file_stops_only_itself(project: Path) -> None:
     write_experiment(files_of(project), "in_between", metrics={})
     dags = dags_of(project)
     assert sorted(dags) == ["abflow__first", "abflow__in_between", "abflow__last"]
-    assert all(len(dags[f"abflow__{name}"].tasks) == 11 for name in ("first", "last"))
+    assert all(len(dags[f"abflow__{name}"].tasks) == 13 for name in ("first", "last"))
     broken = dags["abflow__in_between"]
     assert broken.tags == {"abflow", "broken spec"}
     assert "in_between.yaml:" in str(broken.description)
@@ -338,6 +375,27 @@ def test_the_environment_says_where_the_project_is(project: Path, tmp_path: Path
     elsewhere = tmp_path / "elsewhere"
     write_experiment(elsewhere / "dags" / "experiments", "moved")
     assert parse(project, "sorted(dags)", ABFLOW_ROOT=str(elsewhere)) == ["abflow__moved"]
+
+
+def test_the_cluster_policy_of_the_guide_gives_builds_a_queue_and_a_pool_of_their_own(project: Path) -> None:
+    said: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)[0], said)  # noqa: S102  our own guide
+    dag = build_dag(experiment(files_of(project), "plain"), str(project))
+    for task in dag.tasks:
+        said["task_policy"](task)
+    moved = {task.task_id: (task.queue, task.pool) for task in dag.tasks if task.queue != "default"}
+    assert moved == {"build_partitions": ("abflow_build", "abflow_build")}
+
+
+def test_the_guide_names_settings_that_airflow_has() -> None:
+    named = re.findall(r"AIRFLOW__([A-Z_]+?)__([A-Z_]+)=", GUIDE)
+    known = {
+        (section.upper(), option.upper())
+        for section, told in conf.configuration_description.items()
+        for option in told["options"]
+    }
+    assert len(named) >= 8
+    assert {pair for pair in named if pair[0] != "KUBERNETES_EXECUTOR"} <= known  # its provider is not installed
 
 
 @pytest.mark.slow

@@ -5,7 +5,9 @@ import multiprocessing
 import os
 import signal
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -133,6 +135,26 @@ def _build_and_die(store: ExperimentStore) -> None:
         raise AssertionError("a killed process goes on")
 
     store.commit(PLACE, die)
+
+
+def test_two_who_build_one_place_leave_one_whole_partition(
+    store: ExperimentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = ExperimentStore.save
+    other = Thread(target=store.commit, args=(PLACE, partial(build, "two")))
+
+    def let_the_other_try(self: ExperimentStore, name: str, value: Manifest) -> None:
+        save(self, name, value)
+        if value.inputs == "one":  # its files are in place, and it is about to remove all others
+            other.start()
+            other.join(0.5)
+
+    monkeypatch.setattr(ExperimentStore, "save", let_the_other_try)
+    store.commit(PLACE, partial(build, "one"))
+    other.join()
+    made = store.get(f"{PLACE}/manifest", Manifest, step="")
+    assert made.inputs == "two"
+    assert {file.name for file in (store.folder / PLACE).iterdir()} == {*made.files, "manifest.json"}
 
 
 def test_a_value_that_was_kept_stays_readable_under_the_hash_of_its_file(store: ExperimentStore) -> None:
