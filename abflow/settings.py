@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     memory_limit: str | None = Field(default=None, description="DuckDB's memory limit, such as 4GB.")
     builds_at_once: int = Field(default=2, ge=1, description="Partitions that a run of Airflow builds side by side.")
     spill: Path | None = Field(default=None, description="Where DuckDB puts rows that do not fit into memory.")
+    spark_master: str | None = Field(default=None, description="Where Spark runs; default: in this process.")
 
     @property
     def experiments_folder(self) -> Path:
@@ -48,9 +49,11 @@ class Settings(BaseSettings):
 
     @property
     def resources(self) -> Resources:
-        """What DuckDB may take of the machine."""
+        """What DuckDB may take of the machine, and where Spark is."""
         spill = None if self.spill is None else self.root / self.spill
-        return Resources(threads=self.threads, memory_limit=self.memory_limit, spill_folder=spill)
+        return Resources(
+            threads=self.threads, memory_limit=self.memory_limit, spill_folder=spill, spark_master=self.spark_master
+        )
 
     def experiment_file(self, name: str) -> Path:
         """The file that describes an experiment."""

@@ -39,6 +39,7 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         "MEMORY_LIMIT": "4GB",
         "BUILDS_AT_ONCE": "8",
         "SPILL": "scratch",
+        "SPARK_MASTER": "spark://host:7077",
     }
     assert {name.lower() for name in given} == set(Settings.model_fields)
     for name, value in given.items():
@@ -51,7 +52,9 @@ def test_every_field_is_a_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert settings.mlflow_experiment == "growth"
     spill = tmp_path / "project" / "scratch"
     assert settings.builds_at_once == 8
-    assert settings.resources == Resources(threads=3, memory_limit="4GB", spill_folder=spill)
+    assert settings.resources == Resources(
+        threads=3, memory_limit="4GB", spill_folder=spill, spark_master="spark://host:7077"
+    )
 
 
 def test_mlflow_is_also_found_by_its_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:

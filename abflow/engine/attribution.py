@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 from abflow.analysis.attribution import Attribution
 from abflow.engine.instants import midnight
 from abflow.engine.measures import Measure, measures_of, measures_read
 from abflow.engine.statements import filled, rows
 from abflow.engine.unit_day import Partition
+from abflow.logs.database import Database
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.row_filter import in_words
-
-if TYPE_CHECKING:
-    import duckdb
 
 OF_WINDOW = ("attributed", "crossed", "after_window", "immature")
 WHATEVER_WINDOW = ("before_exposure", "never_exposed", "not_enrolled", "after_cut_off")
@@ -23,7 +20,7 @@ _Read = tuple[Measure, int | None]  # rows of an event, within which window
 
 
 def attribution(
-    db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, partitions: Sequence[Partition], *, end: date
+    db: Database, spec: ExperimentSpec, partitions: Sequence[Partition], *, end: date
 ) -> tuple[Attribution, ...]:
     """The rows of every event that some metric reads, by what became of them; none where none passes a filter.
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from abflow.engine.statements import filled, rows, statement
+from abflow.logs.database import Database
 from abflow.logs.reading import identifier, literal
 from abflow.spec.experiment import ExperimentSpec
-
-if TYPE_CHECKING:
-    import duckdb
 
 # Microseconds until the year 9999 leave room for a factor of 32 in a number of 64 bits.
 ROOM = 32
 
 
-def units_query(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> str:
+def units_query(db: Database, spec: ExperimentSpec) -> str:
     """The statement that makes units of the relation `exposures_once`.
 
     An exposure becomes one number, its rank: its time, then its variant's place in the alphabet, then the number of
@@ -47,7 +45,7 @@ def _numbered(sayings: list[dict[str, Any]]) -> dict[str, str]:
         "number": f"case {numbers} end" if count > 1 else "0",
         "first": "min(rank)",
         "rank": "first",
-        "propensity": said("propensity"),
+        "propensity": f"cast({said('propensity')} as double)",  # also where nobody says any
         "context": said("context"),
     }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from abflow.engine.database import database
 from abflow.engine.entries import units_query
 from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, measures_of
@@ -14,12 +15,12 @@ from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, make, rows, show, statement, write
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
+from abflow.logs.database import Database
 from abflow.logs.layout import DayLog, LogFormat
 from abflow.logs.reading import (
     as_boolean,
     as_number,
     as_text,
-    connection,
     identifier,
     literal,
     open_day,
@@ -30,9 +31,6 @@ from abflow.logs.reading import (
 from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import FAILED_EXPOSURES
-
-if TYPE_CHECKING:
-    import duckdb
 
 FORMAT = 6  # of the partition; raised when its columns change, so that old partitions are built again
 UNIT_COLUMN = "user_id"
@@ -111,7 +109,7 @@ def build_exposure_day(
     """
     inputs = exposure_inputs(spec, log)
     measures = _measures(spec)
-    with connection(resources) as db:
+    with database(spec, resources) as db:
         columns = _open(db, spec, log)
         context = tuple(column for column in _wanted_context(spec) if column in columns)
         with reading(log):
@@ -177,7 +175,7 @@ def _measures(spec: ExperimentSpec) -> tuple[Measure, ...]:
     return tuple(measure for measure in measures_of(spec) if measure.of_exposures)
 
 
-def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> dict[str, str]:
+def _open(db: Database, spec: ExperimentSpec, log: DayLog) -> dict[str, str]:
     """Make the view of the log's rows, in our names and types; returns the columns that the log has."""
     columns = open_day(db, log, view="raw_exposures", as_json=True)
     needed = dict.fromkeys(("timestamp", "experiment_id", UNIT_COLUMN, "variant"), "the exposure log")
@@ -235,7 +233,7 @@ def _can_count(spec: ExperimentSpec, kind: dict[str, Any]) -> bool:
     return kind["variant"] in spec.variants and not kind["without_time"] and not kind["of_impossible_propensity"]
 
 
-def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> NoReturn:
+def _refuse_what_cannot_count(db: Database, spec: ExperimentSpec, log: DayLog) -> NoReturn:
     """Say what is wrong with a log in which some rows cannot count.
 
     Raises:
@@ -276,7 +274,7 @@ def refuse_nulls(log: DayLog, columns: tuple[str, ...], nulls: list[int]) -> Non
         )
 
 
-def _show_once(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, *, repeats: bool) -> None:
+def _show_once(db: Database, spec: ExperimentSpec, *, repeats: bool) -> None:
     """Make the relation in which every request of the experiment stands once."""
     if not repeats:
         show(db, "exposures_once", f"select * from exposure_rows where experiment_id = {literal(spec.experiment)}")
@@ -285,11 +283,12 @@ def _show_once(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, *, repeats: 
     first = ["happened", "unit_id", "variant", "model_version", "fallback"]
     rest = [name for name in described if name not in (*first, "experiment_id", "request_id")]
     earliest = ", ".join(f"{literal(name)}: {identifier(name)}" for name in (*first, *rest))
-    query = filled("earliest_requests", earliest=f"{{{earliest}}}")
+    columns = ", ".join(map(identifier, (*first, *rest)))
+    query = filled("earliest_requests", columns=columns, earliest=f"{{{earliest}}}")
     make(db, "exposures_once", query, experiment=spec.experiment)
 
 
-def _has_repeats(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> bool:
+def _has_repeats(db: Database, spec: ExperimentSpec) -> bool:
     """Whether some request_id stands twice.
 
     As many different hashes as ids mean that no two ids are equal; hashes that collide only cost the slower way.
@@ -303,7 +302,7 @@ def _has_repeats(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> bool:
 
 
 def _write_rows(
-    db: duckdb.DuckDBPyConnection,
+    db: Database,
     log: DayLog,
     measures: tuple[Measure, ...],
     file: Path,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from abflow.engine.observed import Observed
 from abflow.engine.statements import filled, make, rows
 from abflow.engine.unit_state import exact_sum, scale_of
+from abflow.logs.database import Database
 from abflow.stats.moments import EMPTY, NO_PAIRS, JointMoments, Moments
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,7 @@ class _Scales:
     xy: float
 
 
-def grouped_moments(db: duckdb.DuckDBPyConnection, metrics: Sequence[Observed], *, level: str) -> tuple[Group, ...]:
+def grouped_moments(db: Database, metrics: Sequence[Observed], *, level: str) -> tuple[Group, ...]:
     """Moments of every metric by variant, level, and whether units were seen in two variants.
 
     Two scans: means first, then squares of the distances from them, because squares of the numbers themselves
@@ -82,7 +80,7 @@ def grouped_moments(db: duckdb.DuckDBPyConnection, metrics: Sequence[Observed], 
     )
 
 
-def _scales(db: duckdb.DuckDBPyConnection, metrics: Sequence[Observed]) -> dict[int, _Scales]:
+def _scales(db: Database, metrics: Sequence[Observed]) -> dict[int, _Scales]:
     """The largest sizes decide; they are the same whatever the order of the rows."""
     largest = ", ".join(
         part
@@ -132,7 +130,7 @@ def _exact(expression: str, scale: float, where: str) -> str:
     return f"coalesce({total} {where}{back}, 0)"
 
 
-def _keep_means(db: duckdb.DuckDBPyConnection, metrics: Sequence[Observed], first: list[dict[str, Any]]) -> None:
+def _keep_means(db: Database, metrics: Sequence[Observed], first: list[dict[str, Any]]) -> None:
     """Make the table `means`, a row per group."""
     names = [name for each in metrics for name in (each.x, *([each.y] if each.is_ratio else []))]
     columns = ", ".join(f"cast(0 as double) as mean_{name}" for name in names)

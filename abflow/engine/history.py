@@ -9,7 +9,6 @@ from functools import reduce
 from itertools import combinations_with_replacement
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from abflow.analysis.population import Measured
 from abflow.engine.instants import midnight
@@ -20,12 +19,10 @@ from abflow.engine.rows_once import show_rows_once
 from abflow.engine.statements import filled, make, rows
 from abflow.engine.unit_day import Filed, Partition
 from abflow.engine.unit_state import exact_sum, scale_of, scales_of, sum_of
+from abflow.logs.database import Database
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.vector_moments import VectorMoments
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +108,7 @@ class _History:
 
 
 def with_history(
-    db: duckdb.DuckDBPyConnection,
+    db: Database,
     spec: ExperimentSpec,
     metrics: Sequence[Observed],
     measured: Iterable[Measured],
@@ -167,7 +164,7 @@ def _histories(spec: ExperimentSpec, metrics: Sequence[Observed], before: Sequen
 
 
 def _add_up(
-    db: duckdb.DuckDBPyConnection,
+    db: Database,
     pasts: Sequence[_Past],
     filed: Sequence[Filed],
     *,
@@ -205,9 +202,7 @@ def _numbers(each: _History, pasts: Sequence[_Past]) -> str:
     return f", o.{each.own.mature}" + "".join(f", {number} as {name}" for number, name in columns)
 
 
-def _moments(
-    db: duckdb.DuckDBPyConnection, histories: Sequence[_History]
-) -> dict[tuple[str, str, bool], VectorMoments]:
+def _moments(db: Database, histories: Sequence[_History]) -> dict[tuple[str, str, bool], VectorMoments]:
     """Moments of every metric and its history by metric, variant, and whether units were seen in two variants.
 
     Two scans: means first, then products of the distances from them; both by sums that no order of rows can change.

@@ -10,13 +10,13 @@ from datetime import date, timedelta
 from functools import reduce
 from itertools import chain
 from operator import add
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abflow.analysis.population import ENTRY_DAY, POLICIES, Contamination, Measured, Population, Slice
 from abflow.engine.attribution import attribution
+from abflow.engine.database import database
 from abflow.engine.grouped_moments import Group, grouped_moments
 from abflow.engine.history import PastDay, with_history
 from abflow.engine.measures import measures_of
@@ -32,15 +32,12 @@ from abflow.engine.since_exposure import daily_effects
 from abflow.engine.statements import filled, make
 from abflow.engine.unit_day import Partition
 from abflow.engine.unit_state import KnownState
-from abflow.logs.reading import connection
+from abflow.logs.database import Database
 from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import QuantileMetric
 from abflow.stats.moments import EMPTY, NO_PAIRS, JointMoments, Moments
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +94,7 @@ def measure_in_depth(spec: ExperimentSpec, recorded: Recorded, *, resources: Res
         )
 
 
-def _population(
-    db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, recorded: Recorded, metrics: Sequence[Observed]
-) -> Population:
+def _population(db: Database, spec: ExperimentSpec, recorded: Recorded, metrics: Sequence[Observed]) -> Population:
     days = grouped_moments(db, metrics, level="cast(entry_day as varchar)")
     measured = [m for each in metrics for policy in POLICIES for m in _measured(db, each, days, policy)]
     if recorded.before:
@@ -148,9 +143,9 @@ def unit_values(
 @contextmanager
 def _observed(
     spec: ExperimentSpec, recorded: Recorded, resources: Resources
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, tuple[Observed, ...]]]:
+) -> Iterator[tuple[Database, tuple[Observed, ...]]]:
     """A connection with the units of a phase and what they did."""
-    with connection(resources) as db:
+    with database(spec, resources) as db:
         open_units(db, spec, recorded.period, recorded.state)
         yield db, observe(db, spec, recorded.end)
 
@@ -192,9 +187,7 @@ def _pair(groups: Sequence[Group]) -> JointMoments | None:
     return reduce(add, pairs, NO_PAIRS) if pairs else None
 
 
-def _measured(
-    db: duckdb.DuckDBPyConnection, own: Observed, days: Sequence[Group], policy: Contamination
-) -> list[Measured]:
+def _measured(db: Database, own: Observed, days: Sequence[Group], policy: Contamination) -> list[Measured]:
     """One metric in every variant."""
     by_variant: dict[str, list[Group]] = {}
     for group in _kept(days, policy):
@@ -232,7 +225,7 @@ def _measured(
 
 
 def _extremes(
-    db: duckdb.DuckDBPyConnection, own: Observed, pairs: dict[str, JointMoments], policy: Contamination
+    db: Database, own: Observed, pairs: dict[str, JointMoments], policy: Contamination
 ) -> dict[str, tuple[float, float]]:
     """The smallest and largest unit of a ratio, linearised around the ratio of its variant."""
     known = [[variant, p.mean_x / p.mean_y, p.mean_y] for variant, p in pairs.items() if p.mean_y]

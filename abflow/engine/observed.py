@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
 from abflow.engine.instants import midnight
 from abflow.engine.measures import Made, made_of, measures_of, totals_of
 from abflow.engine.statements import filled, make, read
 from abflow.engine.unit_state import KnownState, column
+from abflow.logs.database import Database
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import MeanMetric
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +44,14 @@ class Observed:
         return f"mature{self.number}"
 
 
-def open_units(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, period: Period, state: KnownState) -> None:
+def open_units(db: Database, spec: ExperimentSpec, period: Period, state: KnownState) -> None:
     """Make the table `units`: everybody exposed in the phase; `enrolled` tells whether early enough to count."""
     read(db, "state_file", [state.file])
     totals = "".join(f", {column(number)}" for number in range(len(totals_of(spec))))
     make(db, "units", filled("units_of_phase", totals=totals), enroll_end=midnight(period.enroll_end))
 
 
-def observe(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, end: date) -> tuple[Observed, ...]:
+def observe(db: Database, spec: ExperimentSpec, end: date) -> tuple[Observed, ...]:
     """Make the table `observed`: what each enrolled unit did in every metric that is made of totals, capped.
 
     Args:
@@ -87,7 +84,7 @@ def _x(made: Made, total: str) -> str:
     return f"cast({total} > 0 as double)" if made.any else total
 
 
-def _capped(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, own: Observed) -> Observed:
+def _capped(db: Database, spec: ExperimentSpec, own: Observed) -> Observed:
     """Cut what is above the metric's cap; a percentile is taken over all mature units of all variants together."""
     metric = spec.metrics[own.metric]
     if not isinstance(metric, MeanMetric) or metric.cap is None:

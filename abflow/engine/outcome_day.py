@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from abflow.engine.database import database
 from abflow.engine.exposure_day import FORMAT, NO_KEY, UNIT_COLUMN, key_of, refuse_nulls
 from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, measures_of
@@ -14,13 +15,11 @@ from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, one, rows, statement, write
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
+from abflow.logs.database import Database
 from abflow.logs.layout import DayLog, LogFormat
-from abflow.logs.reading import as_text, connection, identifier, literal, open_day, reading, require_columns, utc
+from abflow.logs.reading import as_text, identifier, literal, open_day, reading, require_columns, utc
 from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.experiment import ExperimentSpec
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ def build_outcome_day(
     inputs = outcome_inputs(spec, log)
     file = f"events-{inputs[:16]}.parquet"
     measures = _measures(spec)
-    with connection(resources) as db:
+    with database(spec, resources) as db:
         columns = _open(db, spec, log)
         with reading(log):
             total = one(db, "select count(*) from raw_outcomes")
@@ -107,11 +106,11 @@ def build_outcome_day(
     )
 
 
-def _by_measure(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def _by_measure(db: Database) -> dict[str, int]:
     return dict(db.execute("select measure, count(*) from measured_rows group by measure").fetchall())
 
 
-def _by_type(db: duckdb.DuckDBPyConnection, columns: dict[str, str], types: set[str]) -> dict[str, tuple[int, int]]:
+def _by_type(db: Database, columns: dict[str, str], types: set[str]) -> dict[str, tuple[int, int]]:
     """Rows and events of types that are only read through filters: whether a type occurs is no matter of these."""
     if not types:
         return {}
@@ -139,7 +138,7 @@ def _can_count(measure: Measure, kept: dict[str, Any]) -> bool:
     return all(kept[f"with_{count}"] == kept["events"] for count in counts)
 
 
-def _open(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, log: DayLog) -> dict[str, str]:
+def _open(db: Database, spec: ExperimentSpec, log: DayLog) -> dict[str, str]:
     """Make the view of the rows that some metric reads; returns the columns that the log has."""
     columns = open_day(db, log, view="raw_outcomes", as_json=True)
     needed = dict.fromkeys(("timestamp", UNIT_COLUMN, "event_type"), "the outcome log")
@@ -194,7 +193,7 @@ def _number(column: str, type_: str) -> str:
     return f"try_cast({given} as double)"
 
 
-def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, log: DayLog, measures: tuple[Measure, ...]) -> None:
+def _refuse_what_cannot_count(db: Database, log: DayLog, measures: tuple[Measure, ...]) -> None:
     """Raises ContractBroken when a row that a metric reads belongs to nobody, to no time, or has no number."""
     without_time, without_unit, unreadable = db.execute(statement("outcome_contract")).fetchall()[0]
     refuse_nulls(log, ("timestamp", UNIT_COLUMN), [without_time, without_unit])
@@ -210,7 +209,7 @@ def _refuse_what_cannot_count(db: duckdb.DuckDBPyConnection, log: DayLog, measur
         )
 
 
-def _has_repeats(db: duckdb.DuckDBPyConnection) -> bool:
+def _has_repeats(db: Database) -> bool:
     """Whether some event_id stands twice among the rows of a measure; see `exposure_day` for the hashes."""
     named, different = db.execute(
         "select count(event_id), count(distinct hash(event_id, measure)) filter (where event_id is not null) "

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 from abflow.analysis.population import Overlap
 from abflow.engine.instants import midnight
 from abflow.engine.statements import read, rows, statement
 from abflow.engine.unit_day import Partition
-
-if TYPE_CHECKING:
-    import duckdb
+from abflow.logs.database import Database
 
 
-def overlaps(db: duckdb.DuckDBPyConnection, partitions: Sequence[Partition], *, end: date) -> tuple[Overlap, ...]:
+def overlaps(db: Database, partitions: Sequence[Partition], *, end: date) -> tuple[Overlap, ...]:
     """Enrolled units that were exposed in another experiment before the cut-off, by both first variants.
 
     Args:

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from abflow.analysis.population import Cohort, Population
+from abflow.engine.database import database
 from abflow.engine.observed import open_units
 from abflow.engine.propensities import inverse_propensities, reads_propensities
 from abflow.engine.statements import statement
 from abflow.engine.unit_state import KnownState, UnitState
-from abflow.logs.reading import connection
+from abflow.logs.database import Database
 from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.assignment import bucket_sql, variant_edges
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.moments import EMPTY
 
-if TYPE_CHECKING:
-    import duckdb
-
 
 def cohorts(
     spec: ExperimentSpec, period: Period, state: KnownState, *, resources: Resources = WHOLE_MACHINE
 ) -> Population:
     """Who entered the phase so far, without looking at what anybody did."""
-    with connection(resources) as db:
+    with database(spec, resources) as db:
         open_units(db, spec, period, state)
         return Population(
             cohorts=cohorts_of(db, spec, state.made), measured=(), events_seen=(), misassigned=misassigned(db, spec)
         )
 
 
-def cohorts_of(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, state: UnitState) -> tuple[Cohort, ...]:
+def cohorts_of(db: Database, spec: ExperimentSpec, state: UnitState) -> tuple[Cohort, ...]:
     """Units by variant, day of entry and kind."""
     found = db.execute(statement("cohorts")).fetchall()
     logged = {}
@@ -50,7 +46,7 @@ def cohorts_of(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, state: UnitS
     )
 
 
-def misassigned(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec) -> int | None:
+def misassigned(db: Database, spec: ExperimentSpec) -> int | None:
     """Units whose first variant is not the one that the hash gives them; None when somebody else assigns."""
     if spec.assignment != "hash":
         return None

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from abflow.engine.statements import filled, rows
 from abflow.engine.unit_state import UnitState, exact_sum, scale_of
+from abflow.logs.database import Database
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.moments import Moments
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 def reads_propensities(spec: ExperimentSpec, state: UnitState) -> bool:
@@ -18,7 +14,7 @@ def reads_propensities(spec: ExperimentSpec, state: UnitState) -> bool:
     return state.has_propensity and spec.assignment == "external"
 
 
-def inverse_propensities(db: duckdb.DuckDBPyConnection, *, level: str) -> dict[tuple[str, str, bool], Moments]:
+def inverse_propensities(db: Database, *, level: str) -> dict[tuple[str, str, bool], Moments]:
     """Moments of 1 over the logged probability of the variant that an enrolled unit got, over units that have one.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
 from abflow.analysis.population import POLICIES, Contamination
 from abflow.engine.instants import midnight
@@ -13,13 +12,11 @@ from abflow.engine.measures import Measure, rows_of
 from abflow.engine.rows_once import show_rows_once
 from abflow.engine.statements import filled, make, statement
 from abflow.engine.unit_day import Partition
+from abflow.logs.database import Database
 from abflow.logs.reading import literal
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import QuantileMetric
 from abflow.stats.log_histogram import LogHistogram
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class Passes:
 
 
 def pass_over_rows(
-    db: duckdb.DuckDBPyConnection,
+    db: Database,
     spec: ExperimentSpec,
     metrics: Mapping[str, QuantileMetric],
     partitions: Sequence[Partition],
@@ -123,7 +120,7 @@ def pass_over_rows(
     return Passes(scopes=scopes, histograms=histograms, cuts=cuts)
 
 
-def _histograms(db: duckdb.DuckDBPyConnection) -> Histograms:
+def _histograms(db: Database) -> Histograms:
     found: dict[tuple[int, str, bool], list[tuple[int, int, float, float]]] = {}
     for scope, variant, crossed, number, rows, low, high in db.execute(statement("quantile_bins")).fetchall():
         found.setdefault((scope, variant, crossed), []).append((number, rows, low, high))
@@ -148,7 +145,7 @@ def _quantiles(
     return {variant: (own, pooled) for arm in arms for own in [quantile(arm)] for variant in arm}
 
 
-def _keep(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, cuts: Sequence[Cut], *, scopes: int) -> None:
+def _keep(db: Database, spec: ExperimentSpec, cuts: Sequence[Cut], *, scopes: int) -> None:
     """Make the table `cuts`: one row per scope and variant, one column per cut; those of other scopes are null."""
     columns = [column for cut in cuts for column in (cut.own, cut.pooled)]
     listed = "".join(f", cast(null as double) as {column}" for column in columns)

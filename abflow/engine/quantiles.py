@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 from abflow.analysis.population import Contamination, Measured
 from abflow.engine.quantile_passes import Cut, Passes, pass_over_rows
 from abflow.engine.statements import filled, rows, statement
 from abflow.engine.unit_day import Partition
+from abflow.logs.database import Database
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import QuantileMetric
 from abflow.stats.moments import NO_PAIRS, JointMoments
 from abflow.stats.quantile_interval import quantile_moments
 from abflow.stats.quantile_rows import QuantileRows
 
-if TYPE_CHECKING:
-    import duckdb
-
 _Kind = tuple[int, str, bool]  # scope, variant, and whether the units were seen in another variant as well
 
 
 def measured_quantiles(
-    db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, partitions: Sequence[Partition], *, end: date
+    db: Database, spec: ExperimentSpec, partitions: Sequence[Partition], *, end: date
 ) -> tuple[Measured, ...]:
     """Every quantile in every variant, under both ways of treating units seen in two variants.
 
@@ -49,7 +46,7 @@ def measured_quantiles(
     return tuple(found)
 
 
-def _sums(db: duckdb.DuckDBPyConnection, cuts: Iterable[Cut]) -> Mapping[_Kind, Counter[str]]:
+def _sums(db: Database, cuts: Iterable[Cut]) -> Mapping[_Kind, Counter[str]]:
     """Sums over units, whole numbers all of them, so that nothing is rounded; and the units that are left out."""
     added = "".join(
         f", sum({x}) as {x}, sum({x} * {x}) as {x}_squared, sum({x} * y) as {x}_by_y"

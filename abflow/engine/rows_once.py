@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from abflow.engine.measures import Measure
 from abflow.engine.statements import make, one, read, show, statement
 from abflow.engine.unit_day import Filed
+from abflow.logs.database import Database
 from abflow.logs.reading import literal
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 def show_rows_once(
-    db: duckdb.DuckDBPyConnection,
+    db: Database,
     partitions: Sequence[Filed],
     measures: Collection[Measure],
     *,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from abflow.analysis.population import SegmentUnits
 from abflow.engine.exposure_day import NEW_USER
 from abflow.engine.propensities import inverse_propensities
 from abflow.engine.statements import filled, rows
+from abflow.logs.database import Database
 from abflow.logs.expressions import NO, YES, identifier, literal
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.moments import EMPTY
-
-if TYPE_CHECKING:
-    import duckdb
 
 MOST_LEVELS = 20
 OTHER = "other"  # all levels beyond the largest
@@ -34,7 +31,7 @@ class Segment:
     level: str
 
 
-def segments_of(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, context: tuple[str, ...]) -> tuple[Segment, ...]:
+def segments_of(db: Database, spec: ExperimentSpec, context: tuple[str, ...]) -> tuple[Segment, ...]:
     """The segments of the plan, and new against established users where the log tells them apart.
 
     Args:
@@ -51,9 +48,7 @@ def segments_of(db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, context: tu
     return tuple(found)
 
 
-def segment_units(
-    db: duckdb.DuckDBPyConnection, segments: tuple[Segment, ...], *, weighed: bool
-) -> tuple[SegmentUnits, ...]:
+def segment_units(db: Database, segments: tuple[Segment, ...], *, weighed: bool) -> tuple[SegmentUnits, ...]:
     """Enrolled units by segment, level and variant, before anybody is left out.
 
     Args:

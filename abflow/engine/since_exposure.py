@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,11 @@ from abflow.engine.measures import Made, made_of, measures_of
 from abflow.engine.statements import filled, make
 from abflow.engine.unit_day import Partition
 from abflow.engine.unit_state import scales_of, sum_of
+from abflow.logs.database import Database
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Metric
 from abflow.stats.vector_moments import VectorMoments, vector_moments_of
-
-if TYPE_CHECKING:
-    import duckdb
 
 FEWEST_DAYS, MOST_DAYS = 2, 28
 WITHOUT_WINDOW = 7  # days at least, where no window says how long to look
@@ -31,7 +28,7 @@ UNITS_AT_ONCE = 50_000  # whose days are in memory together
 
 
 def daily_effects(
-    db: duckdb.DuckDBPyConnection, spec: ExperimentSpec, period: Period, partitions: Sequence[Partition], *, end: date
+    db: Database, spec: ExperimentSpec, period: Period, partitions: Sequence[Partition], *, end: date
 ) -> tuple[DailyEffects, ...]:
     """Every proportion, count and mean on each day of 24 hours since a unit's first exposure.
 
@@ -62,7 +59,7 @@ def _days(metric: Metric, period: Period, end: date) -> int:
 
 
 def _in_range(
-    db: duckdb.DuckDBPyConnection,
+    db: Database,
     spec: ExperimentSpec,
     partitions: Sequence[Partition],
     days: int,
@@ -91,7 +88,7 @@ def _sum(made: Made, scale: float) -> str:
     return f"cast({total} > 0 as double)" if made.any else f"coalesce({total}, 0)"
 
 
-def _moments(db: duckdb.DuckDBPyConnection, variant: str, units: int, days: int, metrics: int) -> list[VectorMoments]:
+def _moments(db: Database, variant: str, units: int, days: int, metrics: int) -> list[VectorMoments]:
     """Of every metric, by reading some units at a time; most days of most units are empty and stand nowhere."""
     names = [f"v{n}" for n in range(metrics)]
     query = filled("days_of_some_units", sums=", ".join(names))

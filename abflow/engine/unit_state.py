@@ -12,21 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from abflow.engine.database import database
 from abflow.engine.inputs import digest_of
 from abflow.engine.instants import midnight
 from abflow.engine.measures import Total, totals_of
 from abflow.engine.statements import filled, make, one, read, show, statement, write
 from abflow.engine.unit_day import Filed, Partition
 from abflow.errors import DataError
-from abflow.logs.reading import connection, identifier, literal
+from abflow.logs.database import Database
+from abflow.logs.reading import identifier, literal
 from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.calendar import Period, Phase
 from abflow.spec.experiment import ExperimentSpec
-
-if TYPE_CHECKING:
-    import duckdb
 
 FORMAT = 1  # of the state; raised when its columns change
 # Sums are added as whole numbers of this many bits, so that neither order nor threads change their last digit.
@@ -108,7 +106,7 @@ def roll_state(
     done = chain.index(known.made.inputs) + 1 if known and known.made.inputs in chain else 0
     file = f"units-{chain[-1][:16]}.parquet"
     totals = totals_of(spec)
-    with connection(resources) as db:
+    with database(spec, resources) as db:
         if done and known:
             read(db, "state_file", [known.file])
             make(db, "state", filled("state_read", totals=_columns(totals)))
@@ -130,9 +128,7 @@ def roll_state(
     )
 
 
-def _roll_day(
-    db: duckdb.DuckDBPyConnection, period: Period, partitions: list[Partition], totals: tuple[Total, ...]
-) -> None:
+def _roll_day(db: Database, period: Period, partitions: list[Partition], totals: tuple[Total, ...]) -> None:
     """Bring the table `state` to the end of the last of some days."""
     today, earlier = partitions[-1], partitions[:-1]
     since, until = midnight(today.day), midnight(today.day + timedelta(days=1))
@@ -160,7 +156,7 @@ def _roll_day(
     make(db, "state", filled("state_next", totals=grown))
 
 
-def _has_units_twice(db: duckdb.DuckDBPyConnection, partition: Partition) -> bool:
+def _has_units_twice(db: Database, partition: Partition) -> bool:
     """Whether some unit of a day's log has exposures of several UTC days."""
     return one(db, "select count(*) from fresh_rows_of_unit_days") != partition.made.exposure_log.units
 
@@ -183,7 +179,7 @@ def _context(partition: Partition) -> str:
     return f"(select context from read_parquet({literal(str(partition.units))}) limit 0)"
 
 
-def _show_fresh(db: duckdb.DuckDBPyConnection, view: str, fresh: list[Path], early: list[Path]) -> None:
+def _show_fresh(db: Database, view: str, fresh: list[Path], early: list[Path]) -> None:
     """Rows of today's files, and of earlier ones that may have rows of today."""
     read(db, "fresh_rows_of_" + view, fresh)
     query = f"select *, true as is_fresh from {identifier('fresh_rows_of_' + view)}"
@@ -194,7 +190,7 @@ def _show_fresh(db: duckdb.DuckDBPyConnection, view: str, fresh: list[Path], ear
 
 
 def _without_repeats(
-    db: duckdb.DuckDBPyConnection, partitions: list[Partition], early: list[Partition], times: dict[str, datetime]
+    db: Database, partitions: list[Partition], early: list[Partition], times: dict[str, datetime]
 ) -> str:
     """The relation of news whose id was not there before; units of a repeat that is the earlier one are counted again.
 
@@ -213,7 +209,7 @@ def _without_repeats(
     return "news_once"
 
 
-def _count_again(db: duckdb.DuckDBPyConnection, news: str, partitions: list[Partition], until: datetime) -> str:
+def _count_again(db: Database, news: str, partitions: list[Partition], until: datetime) -> str:
     """The relation of news in which moved units have all their rows so far, each id once."""
     read(db, "all_rows", [file for partition in partitions for file in partition.event_files])
     make(db, "news_again", filled("news_again", news=news), until=until)

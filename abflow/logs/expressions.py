@@ -34,7 +34,7 @@ def as_text(column: str, type_: str) -> str:
     name = identifier(column)
     if type_ == "JSON":
         text = f"({name} ->> '$')"
-        is_float = f"cast({name} as varchar) like '%.%' and json_type({name}) = 'DOUBLE'"
+        is_float = f"json_type({name}) = 'DOUBLE'"
         return f"case when {is_float} then {_decimal(f'try_cast({text} as double)', text)} else {text} end"
     if is_fractional(type_):
         return _decimal(name, f"cast({name} as varchar)")

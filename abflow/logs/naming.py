@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from abflow.errors import ContractBroken
+from abflow.logs.database import Database
 from abflow.logs.expressions import identifier, literal
 from abflow.logs.formats import LogFormat
 from abflow.logs.relations import Types
 
 if TYPE_CHECKING:
-    import duckdb
-
     from abflow.logs.layout import DayLog
 
 _ON_OCCASION = {"error", "shadow_error", "fallback"}  # JSONL need not have the key on a day when nothing went wrong
 
 
-def renamed(opened: duckdb.DuckDBPyConnection, log: DayLog, query: str, columns: Types) -> str:
+def renamed(opened: Database, log: DayLog, query: str, columns: Types) -> str:
     """The query with its columns under our names.
 
     Args:
@@ -57,7 +56,7 @@ def _column(theirs: str, columns: Types) -> str | None:
     return ".".join(identifier(part) for part in (outer, *fields))
 
 
-def _is_there(opened: duckdb.DuckDBPyConnection, expression: str, query: str, *, nested: bool) -> bool:
+def _is_there(opened: Database, expression: str, query: str, *, nested: bool) -> bool:
     """Whether a field inside a column exists: in the column's type, and for JSON in some row."""
     import duckdb
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from abflow.errors import ContractBroken, DataError, LogMissing
 from abflow.logs import expressions
 from abflow.logs.broken import first_broken, in_short
 from abflow.logs.cost import count_read
+from abflow.logs.database import Database
 from abflow.logs.expressions import as_boolean, as_number, as_text, identifier, literal
 from abflow.logs.layout import DayLog
 from abflow.logs.naming import renamed
 from abflow.logs.relations import described, relation_of
 from abflow.logs.resources import connection
-
-if TYPE_CHECKING:
-    import duckdb
 
 __all__ = [
     "as_boolean",
@@ -34,7 +31,7 @@ __all__ = [
 ]
 
 
-def open_day(opened: duckdb.DuckDBPyConnection, log: DayLog, *, view: str, as_json: bool = False) -> dict[str, str]:
+def open_day(opened: Database, log: DayLog, *, view: str, as_json: bool = False) -> dict[str, str]:
     """Make one day of a log a view under our names of its columns, and return these with their DuckDB types.
 
     Args:
@@ -82,9 +79,10 @@ def reading(log: DayLog) -> Iterator[None]:
             ) from error
         if isinstance(error, duckdb.ProgrammingError):
             raise  # no file is to blame
+        advice = getattr(error, "advice", "give DuckDB more room (ABFLOW_MEMORY_LIMIT, ABFLOW_SPILL)")
         raise DataError(
-            f"{where}: {in_short(error)}. Each file of {log.folder} can be read by itself; give DuckDB more room "
-            "(ABFLOW_MEMORY_LIMIT, ABFLOW_SPILL), then run this day again"
+            f"{where}: {in_short(error)}. Each file of {log.folder} can be read by itself; {advice}, "
+            "then run this day again"
         ) from error
 
 

@@ -11,20 +11,19 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
 from abflow.errors import ContractBroken, DataError
+from abflow.logs.database import Database
 from abflow.logs.expressions import as_text, identifier, is_fractional, is_whole, literal
 from abflow.logs.files import ObjectStore, storage_of
 from abflow.logs.formats import LogFormat
 
 if TYPE_CHECKING:
-    import duckdb
-
     from abflow.logs.layout import DayLog, LogFile
 
 _DELIMITERS = ",;\t|"
 Types = dict[str, str]
 
 
-def relation_of(opened: duckdb.DuckDBPyConnection, log: DayLog, *, as_json: bool) -> tuple[str, Types]:
+def relation_of(opened: Database, log: DayLog, *, as_json: bool) -> tuple[str, Types]:
     """A query that reads the day's files under the log's own names, and its columns with their DuckDB types.
 
     Raises:
@@ -41,14 +40,22 @@ def relation_of(opened: duckdb.DuckDBPyConnection, log: DayLog, *, as_json: bool
             return _csv(log)
 
 
-def described(opened: duckdb.DuckDBPyConnection, query: str) -> Types:
+def described(opened: Database, query: str) -> Types:
     """The columns of a query with their types."""
     return {str(row[0]): str(row[1]) for row in opened.execute(f"describe {query}").fetchall()}
 
 
-def _let_read(opened: duckdb.DuckDBPyConnection, log: DayLog) -> None:
+def _let_read(opened: Database, log: DayLog) -> None:
     """Give the connection the object stores that the day lies in."""
+    import duckdb
+
     for scheme in {file.path.partition("://")[0] for file in log.files if "://" in file.path}:
+        if not isinstance(opened, duckdb.DuckDBPyConnection):
+            raise DataError(
+                f"log {log.log!r}, day {log.day}: {log.folder} lies in an object store, for which Spark needs a "
+                "connector of its own that abflow does not set up yet; mount it as a folder that every worker has, or "
+                "set engine: duckdb"
+            )
         storage = storage_of(f"{scheme}://")
         if isinstance(storage, ObjectStore) and not opened.filesystem_is_registered(scheme):
             from abflow.logs.in_place import InPlace
@@ -56,7 +63,7 @@ def _let_read(opened: duckdb.DuckDBPyConnection, log: DayLog) -> None:
             opened.register_filesystem(InPlace(storage.filesystem, scheme))
 
 
-def _parquet(opened: duckdb.DuckDBPyConnection, files: Sequence[LogFile]) -> str:
+def _parquet(opened: Database, files: Sequence[LogFile]) -> str:
     """Files whose columns have the same kinds of types are read together, all others as text.
 
     DuckDB would read the id 7 of one file and the same id 7.0 of another, a float, as two texts.
@@ -84,7 +91,7 @@ def _parquet(opened: duckdb.DuckDBPyConnection, files: Sequence[LogFile]) -> str
     return " union all by name ".join(queries)
 
 
-def _parquet_types(opened: duckdb.DuckDBPyConnection, files: Sequence[LogFile]) -> dict[str, Types]:
+def _parquet_types(opened: Database, files: Sequence[LogFile]) -> dict[str, Types]:
     """The types of the outermost columns, by file."""
     types: dict[str, Types] = {file.path: {} for file in files}
     inside: dict[str, int] = {}  # fields that still belong to the column before
@@ -112,7 +119,7 @@ def _kind(type_: str) -> str:
     return {'"NULL"': "nothing"}.get(type_, type_.partition("(")[0])
 
 
-def _jsonl(opened: duckdb.DuckDBPyConnection, log: DayLog, *, as_json: bool) -> tuple[str, Types]:
+def _jsonl(opened: Database, log: DayLog, *, as_json: bool) -> tuple[str, Types]:
     """Every line is an object. All of them are looked at: a key that first occurs late is a column too."""
     groups: dict[bool, list[LogFile]] = defaultdict(list)
     for file in _filled(log):

@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What DuckDB may take of the machine.
+    """What DuckDB may take of the machine, and where Spark is.
 
     Attributes:
         threads: By default every core.
         memory_limit: Such as 4GB; by default 80 % of the memory.
         spill_folder: Where rows go that do not fit; by default a folder of its own among the machine's temporary
             files, which is removed at the end.
+        spark_master: Where an experiment with `engine: spark` runs; by default in this process, on as many threads.
     """
 
     threads: int | None = None
     memory_limit: str | None = None
     spill_folder: Path | None = None
+    spark_master: str | None = None
 
 
 WHOLE_MACHINE = Resources()

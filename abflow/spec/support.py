@@ -11,7 +11,6 @@ def not_yet(spec: ExperimentSpec) -> list[tuple[_Field, str]]:
     """Every field whose value this version of abflow cannot honour, with a sentence each."""
     refused: list[tuple[_Field, object, bool]] = [
         (("allocation",), spec.allocation, spec.allocation != "fixed"),
-        (("engine",), spec.engine, spec.engine != "duckdb"),
     ]
     return [
         (field, f"{value!r} is part of the file format, but this version of abflow cannot run it yet")

@@ -137,7 +137,7 @@ def test_what_is_assumed_goes_before_what_was_measured(world: World) -> None:
 
 
 def test_a_file_that_cannot_be_run_yet_can_be_planned(world: World) -> None:
-    world.write(analysis={"method": "always_valid"}, engine="spark", metrics=_with_cap(30.0, world))
+    world.write(analysis={"method": "always_valid"}, allocation="ramp", metrics=_with_cap(30.0, world))
     plan = planned(world, *ASSUMED, units_per_day=2000.0)
     assert plan.table.rows[0].factor == 1.92
 

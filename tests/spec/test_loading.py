@@ -286,7 +286,6 @@ def test_every_problem_is_told_at_once() -> None:
     [
         ("unit: user_id", "unit: user_id\nallocation: ramp", ":9: allocation: 'ramp'"),
         ("unit: user_id", "unit: user_id\nallocation: thompson", ":9: allocation: 'thompson'"),
-        ("unit: user_id", "unit: user_id\nengine: spark", ":9: engine: 'spark'"),
     ],
 )
 def test_what_this_version_cannot_run_is_refused_by_name(old: str, new: str, place: str) -> None:

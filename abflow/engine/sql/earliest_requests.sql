@@ -1,10 +1,10 @@
 -- one row per request of this experiment and UTC day: the earliest of its repeats.
 -- Rows without a request_id are distinct. The whole row is compared, so that equal times have one answer.
-select *
+select experiment_id, request_id, {columns}
 from exposure_rows
 where experiment_id = $experiment and request_id is null
-union all by name
-select experiment_id, request_id, unnest(earliest)
+union all
+select experiment_id, request_id, earliest.*
 from (
     select
         experiment_id,
