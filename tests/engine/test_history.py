@@ -32,6 +32,7 @@ from tests.engine.small_logs import (
     at,
     build,
     by_day,
+    columns_of,
     experiment,
     exposure,
     outcome,
@@ -61,9 +62,10 @@ def random_past(chance: random.Random, *, aa_days: int) -> tuple[Days, Days]:
     units = [f"u{n}" for n in range(14)]
     days = [START - timedelta(days=ago) for ago in range(DAYS, 0, -1)]
     shown: dict[date, list[Row]] = {
-        day: [exposure("zz", "q", at(0), experiment_id="other")] for day in days[len(days) - aa_days :]
+        day: [exposure("zz", "q", at(0), experiment_id="other", **columns_of(day))]
+        for day in days[len(days) - aa_days :]
     }
-    done: dict[date, list[Row]] = {day: [outcome("zz", "other", at(0))] for day in days}
+    done: dict[date, list[Row]] = {day: [outcome("zz", "other", at(0), **columns_of(day))] for day in days}
 
     def when() -> datetime:
         moment = at(chance.randint(-DAYS - 1, 0), chance.choice([0, 6, 12, 18]))
@@ -75,6 +77,7 @@ def random_past(chance: random.Random, *, aa_days: int) -> tuple[Days, Days]:
 
     for n in range(chance.randint(10, 40) if shown else 0):
         row = exposure(chance.choice(units), chance.choice("ab"), when())
+        row |= columns_of(row["user_id"], row["timestamp"], row["variant"])
         day, kind = file_of(row["timestamp"], shown), chance.random()
         if kind < 0.3:
             row["request_id"] = f"shared-{day}-{chance.randint(0, 3)}"
@@ -85,6 +88,7 @@ def random_past(chance: random.Random, *, aa_days: int) -> tuple[Days, Days]:
     for n in range(chance.randint(20, 120)):
         event = chance.choice(["visit", "visit", "purchase", "purchase", "ticket"])
         row = outcome(chance.choice(units), event, when(), chance.randint(-8, 40) / 4, tax=chance.randint(0, 8) / 8)
+        row |= columns_of("past", n, row["user_id"], row["timestamp"])
         kind = chance.random()
         if kind < 0.3:
             row["event_id"] = f"shared-{chance.randint(0, 5)}"  # the test's rows have these ids as well
