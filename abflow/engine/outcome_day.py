@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from abflow.engine.database import database
-from abflow.engine.exposure_day import FORMAT, NO_KEY, UNIT_COLUMN, key_of, refuse_nulls
+from abflow.engine.filing import FORMAT, NO_KEY, UNIT_COLUMN, key_of, refuse_nulls
 from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, measures_of
 from abflow.engine.row_filters import condition
@@ -210,7 +210,7 @@ def _refuse_what_cannot_count(db: Database, log: DayLog, measures: tuple[Measure
 
 
 def _has_repeats(db: Database) -> bool:
-    """Whether some event_id stands twice among the rows of a measure; see `exposure_day` for the hashes."""
+    """Whether some event_id stands twice among the rows of a measure; see `exposure_log` for the hashes."""
     named, different = db.execute(
         "select count(event_id), count(distinct hash(event_id, measure)) filter (where event_id is not null) "
         "from measured_rows"

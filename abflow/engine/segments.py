@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from abflow.analysis.population import SegmentUnits
-from abflow.engine.exposure_day import NEW_USER
+from abflow.engine.exposure_log import NEW_USER
 from abflow.engine.propensities import inverse_propensities
 from abflow.engine.statements import filled, rows
 from abflow.logs.database import Database

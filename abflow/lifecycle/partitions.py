@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from abflow import __version__
-from abflow.engine.exposure_day import FORMAT, ExposureDay, build_exposure_day, exposure_inputs
+from abflow.engine.exposure_day import ExposureDay, build_exposure_day, exposure_inputs
+from abflow.engine.filing import FORMAT
 from abflow.engine.history import PastDay, outcomes_of, past_of
 from abflow.engine.measuring import Recorded
 from abflow.engine.outcome_day import OutcomeDay, build_outcome_day, outcome_inputs

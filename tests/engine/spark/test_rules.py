@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from abflow.engine.exposure_day import key_of
+from abflow.engine.filing import key_of
 from abflow.engine.spark.database import SparkDatabase
 from abflow.engine.spark.session import new_session
 from abflow.engine.unit_state import exact_sum, scale_of

@@ -1,0 +1,149 @@
+"""The exposure log of a day under the experiment's contract: what can count, and every request once."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from abflow.engine.filing import UNIT_COLUMN, refuse_nulls
+from abflow.engine.measures import Measure, columns_needed, measures_of
+from abflow.engine.statements import filled, make, show, statement
+from abflow.errors import ContractBroken
+from abflow.logs.database import Database
+from abflow.logs.layout import DayLog, LogFormat
+from abflow.logs.reading import (
+    as_boolean,
+    as_number,
+    as_text,
+    identifier,
+    literal,
+    open_day,
+    reading,
+    require_columns,
+    utc,
+)
+from abflow.spec.experiment import ExperimentSpec
+
+NEW_USER = "is_new_user"
+PROPENSITY = "variant_propensity"
+
+
+def open_exposures(db: Database, spec: ExperimentSpec, log: DayLog) -> dict[str, str]:
+    """Make the view of the log's rows, in our names and types; returns the columns that the log has."""
+    columns = open_day(db, log, view="raw_exposures", as_json=True)
+    needed = dict.fromkeys(("timestamp", "experiment_id", UNIT_COLUMN, "variant"), "the exposure log")
+    needed |= {segment: f"segment {segment}" for segment in spec.segments}
+    # What is there only when a call went wrong may be absent where none did.
+    read = columns_needed(spec, of_exposures=True)
+    needed |= {name: why for name, why in read.items() if name not in ("error", "fallback")}
+    require_columns(log, columns, needed)
+
+    def text(name: str) -> str:
+        return as_text(name, columns[name]) if name in columns else "cast(null as varchar)"
+
+    def number(name: str) -> str:
+        return as_number(name, columns[name]) if name in columns else "cast(null as double)"
+
+    measured = {measure.column for measure in exposure_measures(spec) if measure.column}
+    fallback = f"coalesce({as_boolean('fallback', columns['fallback'])}, false)" if "fallback" in columns else "false"
+    context = ", ".join(f"{identifier(name)} := {text(name)}" for name in wanted_context(spec))
+    amounts = "".join(f", {number(name)} as {identifier('measured ' + name)}" for name in sorted(measured))
+    filtered = {name for measure in exposure_measures(spec) for name in measure.where}
+    texts = {name: f"cast({fallback} as varchar)" if name == "fallback" else text(name) for name in filtered}
+    amounts += "".join(f", {texts[name]} as {filtered_column(name)}" for name in sorted(filtered))
+    with reading(log):
+        # Text is parsed once; Parquet is cheap to read again, and only the columns that a query needs.
+        kind = "view" if log.format is LogFormat.PARQUET else "table"
+        db.execute(
+            f"create or replace temp {kind} exposure_rows as select {utc('timestamp', columns['timestamp'], log)} "
+            f"as happened, {text('experiment_id')} as experiment_id, {text(UNIT_COLUMN)} as unit_id, "
+            f"{text('variant')} as variant, {text('request_id')} as request_id, "
+            f"{text('model_version')} as model_version, {fallback} "
+            f"as fallback, {_propensity(columns)} as propensity, struct_pack({context}) as context, "
+            f"coalesce({text('error')}, '') <> '' or coalesce({number('latency_ms')} < 0, false) as failed{amounts} "
+            "from raw_exposures"
+        )
+    return columns
+
+
+def filtered_column(column: str) -> str:
+    """Where the view has the text of a column that some metric filters by."""
+    return identifier("filtered " + column)
+
+
+def _propensity(columns: dict[str, str]) -> str:
+    """The probability of the variant that a row names; what is there and no number becomes NaN."""
+    if PROPENSITY not in columns:
+        return "cast(null as double)"
+    number, text = (read(PROPENSITY, columns[PROPENSITY]) for read in (as_number, as_text))
+    return f"case when coalesce({text}, '') <> '' then coalesce({number}, cast('nan' as double)) end"
+
+
+def wanted_context(spec: ExperimentSpec) -> list[str]:
+    """Columns whose value at a unit's first exposure is kept; new against established users are always told apart."""
+    return sorted({*spec.segments, NEW_USER})
+
+
+def exposure_measures(spec: ExperimentSpec) -> tuple[Measure, ...]:
+    """What the metrics read of the exposure log."""
+    return tuple(measure for measure in measures_of(spec) if measure.of_exposures)
+
+
+def can_count(spec: ExperimentSpec, kind: dict[str, Any]) -> bool:
+    """Whether exposures of a kind belong to a time and a variant, or to another experiment."""
+    if kind["experiment_id"] != spec.experiment:
+        return kind["experiment_id"] is not None
+    return kind["variant"] in spec.variants and not kind["without_time"] and not kind["of_impossible_propensity"]
+
+
+def refuse_what_cannot_count(db: Database, spec: ExperimentSpec, log: DayLog) -> NoReturn:
+    """Say what is wrong with a log in which some rows cannot count.
+
+    Raises:
+        ContractBroken: A row of this experiment belongs to nobody, to no time or to an unknown variant, or names a
+            probability that its variant cannot have had.
+    """
+    parameters = {"experiment": spec.experiment, "variants": list(spec.variants)}
+    unknown, impossible, *nulls = db.execute(statement("exposure_contract"), parameters).fetchall()[0]
+    refuse_nulls(log, ("experiment_id", "timestamp", UNIT_COLUMN, "variant"), nulls)
+    if unknown:
+        name, count = db.execute(
+            "select variant, count(*) from exposure_rows where experiment_id = $experiment "
+            "and not list_contains($variants, variant) group by variant order by variant limit 1",
+            parameters,
+        ).fetchall()[0]
+        raise ContractBroken(
+            f"log 'exposures', day {log.day}: {count} rows of {spec.experiment} name the variant {name!r}, which "
+            f"the experiment file does not have ({', '.join(spec.variants)}); add it there, or correct the log"
+        )
+    raise ContractBroken(
+        f"log 'exposures', day {log.day}: {PROPENSITY} in {impossible} rows of {spec.experiment} is no number "
+        f"above 0 and up to 1 in {log.folder}; it is the probability of the variant that the row names. Correct "
+        "the log, or leave the value empty where nobody knows it"
+    )
+
+
+def has_repeats(db: Database, spec: ExperimentSpec) -> bool:
+    """Whether some request_id stands twice.
+
+    As many different hashes as ids mean that no two ids are equal; hashes that collide only cost the slower way.
+    """
+    named, different = db.execute(
+        "select count(request_id), count(distinct hash(request_id)) from exposure_rows "
+        "where experiment_id = $experiment and request_id is not null",
+        {"experiment": spec.experiment},
+    ).fetchall()[0]
+    return bool(named != different)
+
+
+def show_once(db: Database, spec: ExperimentSpec, *, repeats: bool) -> None:
+    """Make the relation in which every request of the experiment stands once."""
+    if not repeats:
+        show(db, "exposures_once", f"select * from exposure_rows where experiment_id = {literal(spec.experiment)}")
+        return
+    described = [str(row[0]) for row in db.execute("describe exposure_rows").fetchall()]
+    first = ["happened", "unit_id", "variant", "model_version", "fallback"]
+    rest = [name for name in described if name not in (*first, "experiment_id", "request_id")]
+    earliest = ", ".join(f"{literal(name)}: {identifier(name)}" for name in (*first, *rest))
+    columns = ", ".join(map(identifier, (*first, *rest)))
+    query = filled("earliest_requests", columns=columns, earliest=f"{{{earliest}}}")
+    make(db, "exposures_once", query, experiment=spec.experiment)

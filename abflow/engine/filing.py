@@ -1,0 +1,35 @@
+"""What the partitions of both logs have in common."""
+
+from __future__ import annotations
+
+from abflow.errors import ContractBroken
+from abflow.logs.layout import DayLog
+
+FORMAT = 6  # of the partition; raised when its columns change, so that old partitions are built again
+UNIT_COLUMN = "user_id"
+# Of rows without ids.
+NO_KEY = "cast(null as bigint) as id_high, cast(null as bigint) as id_low"
+
+
+def key_of(text: str) -> str:
+    """Two columns that hold the MD5 of an id: equal ids have equal keys, and 16 bytes are read faster than text."""
+    number = f"md5_number({text})"
+    # Parquet knows no unsigned number of 64 bits that every reader understands.
+    return (
+        f"cast(cast({number} >> 64 as hugeint) - 9223372036854775808 as bigint) as id_high, "
+        f"cast(cast({number} & 18446744073709551615 as hugeint) - 9223372036854775808 as bigint) as id_low"
+    )
+
+
+def refuse_nulls(log: DayLog, columns: tuple[str, ...], nulls: list[int]) -> None:
+    """Refuse a day in which rows have nothing readable in a column that every row needs.
+
+    Raises:
+        ContractBroken: There are such rows.
+    """
+    found = [f"{column} in {count} rows" for column, count in zip(columns, nulls, strict=True) if count]
+    if found:
+        raise ContractBroken(
+            f"log {log.log!r}, day {log.day}: {log.folder} has no readable {', '.join(found)}; "
+            "these rows belong to nobody or to no time. Correct the log and run the day again"
+        )

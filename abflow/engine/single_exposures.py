@@ -1,0 +1,52 @@
+"""Single rows of the exposure log, where a metric reads them, in the shape of events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from abflow.engine.exposure_log import filtered_column
+from abflow.engine.filing import key_of
+from abflow.engine.measures import Measure
+from abflow.engine.row_filters import condition
+from abflow.engine.statements import write
+from abflow.errors import ContractBroken
+from abflow.logs.database import Database
+from abflow.logs.layout import DayLog
+from abflow.logs.reading import identifier, literal
+from abflow.spec.metrics import FAILED_EXPOSURES
+
+
+def write_exposures(db: Database, log: DayLog, measures: tuple[Measure, ...], file: Path) -> dict[str, float]:
+    """Write single exposures, in the shape of events; returns the largest value of each measure.
+
+    A failed call is an exposure whose column has no number.
+
+    Raises:
+        ContractBroken: A call that did not fail has no number.
+    """
+    selects, largest = [], {}
+    for measure in measures:
+        passes = [condition(measure.where, filtered_column)] if measure.where else []
+        amount = "cast(null as double)"
+        if measure.column:
+            column = identifier("measured " + measure.column)
+            amount = f"case when not failed then {column} end"
+            unreadable, most = db.execute(
+                f"select count(*) filter (where {column} is null or not isfinite({column})), max(abs({column})) "
+                f"from exposures_once where {' and '.join(['not failed', *passes])}"
+            ).fetchall()[0]
+            if unreadable:
+                raise ContractBroken(
+                    f"log 'exposures', day {log.day}: {measure.column} of {unreadable} exposures whose call did not "
+                    f"fail is missing or not a finite number in {log.folder}; correct the log, or say so in `error`"
+                )
+            largest[measure.label] = float(most or 0)
+        if measure.event_type == FAILED_EXPOSURES:
+            passes.append("failed")
+        selects.append(
+            f"select unit_id, {literal(measure.label)} as measure, happened, {amount} as amount, "
+            f"{key_of('request_id || chr(32) || cast(cast(happened as date) as varchar)')} from exposures_once"
+            f"{' where ' + ' and '.join(passes) if passes else ''}"
+        )
+    write(db, " union all ".join(selects), file)
+    return largest
