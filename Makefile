@@ -3,9 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# One worker per core; a file stays with one worker, because its tests share servers. The order of the files is kept:
-# the longest have few tests, and would otherwise come last.
-PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# One worker per core; a file stays with one worker, because its tests share servers.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: demo ui example test check lint types layers schema constraints clean help
 

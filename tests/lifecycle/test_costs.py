@@ -25,7 +25,7 @@ def world(tmp_path: Path) -> World:
 def test_every_step_says_what_it_cost(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "abflow.lifecycle")
     outcomes = list(run_through(bench_of(world), day(1), clock=lambda: NOON))
-    said = [record.message for record in caplog.records if record.message.startswith("Cost of ")]
+    said = [message for message in caplog.messages if message.startswith("Cost of ")]
     assert said == [f"Cost of {done.step} on {done.day}: {done.cost}." for done in outcomes]
     files = [log_file(world, log, day(1)) for log in ("exposures", "outcomes")]
     (aggregated,) = [done.cost for done in outcomes if done.step is Step.AGGREGATE_DAY]
@@ -41,7 +41,7 @@ def test_a_step_that_fails_says_so_too(world: World, caplog: pytest.LogCaptureFi
     log_file(world, "outcomes", day(2)).write_bytes(b"PAR1")
     with pytest.raises(DataError):
         run_step(bench_of(world), Step.AGGREGATE_DAY, day(2))
-    assert any(record.message.startswith("Cost of aggregate_day on 2026-10-02: read ") for record in caplog.records)
+    assert any(message.startswith("Cost of aggregate_day on 2026-10-02: read ") for message in caplog.messages)
 
 
 def test_the_run_in_mlflow_holds_the_cost_of_every_step_and_day(tmp_path: Path, registry_template: Path) -> None:

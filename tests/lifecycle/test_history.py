@@ -87,7 +87,7 @@ def test_after_the_verdict_a_changed_word_raises_an_alarm_and_moves_nothing(
     assert before["champion"] == "2"
     restate(served, even, *LATER)
     assert recheck(served, pages=True).endswith(ALARM)
-    assert [record.message for record in caplog.records if record.levelno == logging.WARNING][-1].endswith(ALARM)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING][-1].endswith(ALARM)
     assert kinds(served) == ["verdict", "promoted", "restated", "verdict", "verdict_changed"]
     assert served.bench().ledger.entries()[-1].facts["sentence"] == ALARM
     assert alarm_tag(served) == ALARM
@@ -218,7 +218,7 @@ def test_an_aa_day_restated_after_its_gate_is_judged_beside_and_the_test_does_no
     assert (store.get("frozen", Frozen, step="x"), store.get("aa/population", Population, step="x")) == (frozen, aa)
     alarm = "The A/A gate said pass when the plan was frozen; judged again, with the days that were restated since,"
     assert alarm in told
-    assert any(alarm in record.message for record in caplog.records if record.levelno == logging.WARNING)
+    assert any(alarm in record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
     assert kinds(world) == ["restated", "gate_changed"]
     run_day(world, 3)
     run(world, pages=True)
