@@ -19,10 +19,10 @@ def database(spec: ExperimentSpec, resources: Resources) -> Iterator[Database]:
     """
     if spec.engine == "spark":
         # Nothing of PySpark is imported before somebody asks for it.
-        from abflow.engine.spark.session import new_session  # noqa: PLC0415
+        from abflow.engine.spark.session import new_session  # noqa: PLC0415  see above
 
         session = new_session(resources.spark_master or f"local[{resources.threads or '*'}]")
-        from abflow.engine.spark.database import SparkDatabase  # noqa: PLC0415
+        from abflow.engine.spark.database import SparkDatabase  # noqa: PLC0415  see above
 
         yield SparkDatabase(session)
     else:

@@ -35,7 +35,7 @@ def relation(session: SparkSession, call: exp.Expr) -> DataFrame:
         case exp.Anonymous(this="read_json"):
             columns = _names(options["columns"]) if "columns" in options else None
             return _jsonl(session, files, columns)
-    raise NotImplementedError(call.sql("duckdb"))
+    raise NotImplementedError(call.sql("duckdb"))  # a bug: logs/relations.py writes no other call
 
 
 def _arguments(call: exp.Expr) -> tuple[list[str], dict[str, exp.Expr]]:
