@@ -8,9 +8,10 @@ from abflow.engine.statements import filled, rows, statement
 from abflow.logs.database import Database
 from abflow.logs.reading import identifier, literal
 from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.variants import MOST_VARIANTS
 
-# Microseconds until the year 9999 leave room for a factor of 32 in a number of 64 bits.
-ROOM = 32
+# Microseconds until the year 9999 leave room for a factor of 32 in a number of 64 bits: enough for all variants.
+ROOM = MOST_VARIANTS
 
 
 def units_query(db: Database, spec: ExperimentSpec) -> str:
@@ -20,16 +21,25 @@ def units_query(db: Database, spec: ExperimentSpec) -> str:
     what it says. A unit's lowest rank tells all three, and numbers are compared many times faster than rows.
     """
     names = sorted(spec.variants)
-    room = max(1, ROOM // len(names))
-    sayings = list(rows(db, statement("sayings"), limit=room + 1))
-    place = " ".join(f"when {literal(name)} then {number}" for number, name in enumerate(names))
+    room = ROOM // len(names)
+    sayings = list(rows(db, statement("sayings"), experiment=spec.experiment, limit=room + 1))
+    places = list(enumerate(names))
+    place = " ".join(f"when {literal(name)} then {number}" for number, name in places)
     return filled(
         "units",
         variants=f"[{', '.join(map(literal, names))}]",
         count=str(len(names)),
         place=f"case variant {place} end",
+        lowest=_first_seen(places),
+        highest=_first_seen(places[::-1]),
         **(_numbered(sayings) if len(sayings) <= room else _compared()),
     )
+
+
+def _first_seen(places: list[tuple[int, str]]) -> str:
+    """The first of some variants whose bit is set in `seen`."""
+    whens = " ".join(f"when (seen & {1 << place}) <> 0 then {literal(name)}" for place, name in places)
+    return f"case {whens} end"
 
 
 def _numbered(sayings: list[dict[str, Any]]) -> dict[str, str]:

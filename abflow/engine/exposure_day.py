@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from abflow.engine.database import database
@@ -21,8 +21,9 @@ from abflow.engine.exposure_log import (
 from abflow.engine.filing import FORMAT
 from abflow.engine.inputs import digest_of
 from abflow.engine.single_exposures import write_exposures
-from abflow.engine.statements import rows, statement, write
+from abflow.engine.statements import filled, make, one, rows, statement, write
 from abflow.logs.cost import count_read
+from abflow.logs.database import Database
 from abflow.logs.layout import DayLog
 from abflow.logs.reading import literal, reading
 from abflow.logs.resources import WHOLE_MACHINE, Resources
@@ -55,7 +56,7 @@ class ExposureDay:
         context: Columns that are kept of a unit's first exposure.
         has_propensity: Whether the log says how likely each unit's variant was.
         has_ids: Whether single rows were written that have a request_id.
-        latest: Time of the last exposure.
+        last_day: The UTC day of the last exposure.
         largest: The largest size of a measured value, by measure.
     """
 
@@ -71,7 +72,7 @@ class ExposureDay:
     context: tuple[str, ...]
     has_propensity: bool
     has_ids: bool
-    latest: datetime | None
+    last_day: date | None
     largest: dict[str, float]
     served: tuple[Served, ...]
 
@@ -104,6 +105,7 @@ def build_exposure_day(
         columns = open_exposures(db, spec, log)
         context = tuple(column for column in wanted_context(spec) if column in columns)
         with reading(log):
+            make(db, "exposure_sorts", statement("exposure_sorts"))
             kinds = list(rows(db, statement("exposure_kinds")))
             total = sum(kind["exposures"] for kind in kinds)
             count_read(rows=total)
@@ -117,6 +119,10 @@ def build_exposure_day(
             served = list(rows(db, statement("served"))) if repeats else mine
             files = [f"units-{inputs[:16]}.parquet"]
             write(db, units_query(db, spec), folder / files[0])
+            unit_days, broken, first_day, last_day = _kept(db, folder / files[0])
+            if broken:
+                refuse_what_cannot_count(db, spec, log)
+            units = unit_days if first_day == last_day else _units(db, folder / files[0])
             if others:
                 files.append(f"others-{inputs[:16]}.parquet")
                 write(db, statement("other_units"), folder / files[-1], experiment=spec.experiment)
@@ -124,12 +130,6 @@ def build_exposure_day(
             if measures:
                 files.append(f"rows-{inputs[:16]}.parquet")
                 largest = write_exposures(db, log, measures, folder / files[-1])
-            units, latest, nobody = db.execute(
-                "select count(distinct unit_id), max(last_exposure), count(*) filter (where unit_id is null) from "
-                f"read_parquet({literal(str(folder / files[0]))})"
-            ).fetchall()[0]
-            if nobody:
-                refuse_what_cannot_count(db, spec, log)
     return ExposureDay(
         day=log.day,
         inputs=inputs,
@@ -143,7 +143,7 @@ def build_exposure_day(
         context=context,
         has_propensity=PROPENSITY in columns,
         has_ids=bool(measures) and "request_id" in columns,
-        latest=latest,
+        last_day=last_day,
         largest=largest,
         served=tuple(
             Served(
@@ -155,3 +155,13 @@ def build_exposure_day(
             for kind in served
         ),
     )
+
+
+def _kept(db: Database, file: Path) -> tuple[int, int, date | None, date | None]:
+    """Of a partition of exposures: its unit days, those of nobody or of no time, and its first and last day."""
+    kept = next(rows(db, filled("units_kept", file=literal(str(file)))))
+    return kept["unit_days"], kept["broken"], kept["first_day"], kept["last_day"]
+
+
+def _units(db: Database, file: Path) -> int:
+    return one(db, f"select count(distinct unit_id) from read_parquet({literal(str(file))})")

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from abflow.engine.filing import UNIT_COLUMN, refuse_nulls
 from abflow.engine.measures import Measure, columns_needed, measures_of
-from abflow.engine.statements import filled, make, show, statement
+from abflow.engine.statements import filled, make, one, show, statement
 from abflow.errors import ContractBroken
 from abflow.logs.database import Database
 from abflow.logs.layout import DayLog, LogFormat
@@ -89,10 +89,10 @@ def exposure_measures(spec: ExperimentSpec) -> tuple[Measure, ...]:
 
 
 def can_count(spec: ExperimentSpec, kind: dict[str, Any]) -> bool:
-    """Whether exposures of a kind belong to a time and a variant, or to another experiment."""
+    """Whether exposures of a kind belong to a variant that could have been theirs, or to another experiment."""
     if kind["experiment_id"] != spec.experiment:
         return kind["experiment_id"] is not None
-    return kind["variant"] in spec.variants and not kind["without_time"] and not kind["of_impossible_propensity"]
+    return kind["variant"] in spec.variants and not kind["of_impossible_propensity"]
 
 
 def refuse_what_cannot_count(db: Database, spec: ExperimentSpec, log: DayLog) -> NoReturn:
@@ -123,27 +123,24 @@ def refuse_what_cannot_count(db: Database, spec: ExperimentSpec, log: DayLog) ->
 
 
 def has_repeats(db: Database, spec: ExperimentSpec) -> bool:
-    """Whether some request_id stands twice.
+    """Whether some request_id may stand twice; makes the table `repeated_requests` of their hashes.
 
-    As many different hashes as ids mean that no two ids are equal; hashes that collide only cost the slower way.
+    Ids of different hashes are different, so whole rows are compared only where a hash repeats.
     """
-    named, different = db.execute(
-        "select count(request_id), count(distinct hash(request_id)) from exposure_rows "
-        "where experiment_id = $experiment and request_id is not null",
-        {"experiment": spec.experiment},
-    ).fetchall()[0]
-    return bool(named != different)
+    make(db, "repeated_requests", statement("repeated_requests"), experiment=spec.experiment)
+    return bool(one(db, "select count(*) from repeated_requests"))
 
 
 def show_once(db: Database, spec: ExperimentSpec, *, repeats: bool) -> None:
     """Make the relation in which every request of the experiment stands once."""
+    experiment = literal(spec.experiment)
     if not repeats:
-        show(db, "exposures_once", f"select * from exposure_rows where experiment_id = {literal(spec.experiment)}")
+        show(db, "exposures_once", f"select * from exposure_rows where experiment_id = {experiment}")
         return
     described = [str(row[0]) for row in db.execute("describe exposure_rows").fetchall()]
     first = ["happened", "unit_id", "variant", "model_version", "fallback"]
     rest = [name for name in described if name not in (*first, "experiment_id", "request_id")]
-    earliest = ", ".join(f"{literal(name)}: {identifier(name)}" for name in (*first, *rest))
-    columns = ", ".join(map(identifier, (*first, *rest)))
-    query = filled("earliest_requests", columns=columns, earliest=f"{{{earliest}}}")
-    make(db, "exposures_once", query, experiment=spec.experiment)
+    earliest = ", ".join(f"{literal(name)}: e.{identifier(name)}" for name in (*first, *rest))
+    make(db, "earliest_requests", filled("earliest_requests", earliest=f"{{{earliest}}}"), experiment=spec.experiment)
+    columns = ", ".join(map(identifier, ("request_id", *first, *rest)))
+    show(db, "exposures_once", filled("requests_once", columns=columns, experiment=experiment))

@@ -7,9 +7,10 @@ from datetime import date
 
 from abflow.engine.instants import midnight
 from abflow.engine.measures import Made, made_of, measures_of, totals_of
-from abflow.engine.statements import filled, make, read
+from abflow.engine.statements import filled, make, read, show
 from abflow.engine.unit_state import KnownState, column
 from abflow.logs.database import Database
+from abflow.logs.reading import literal
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import MeanMetric
@@ -45,10 +46,11 @@ class Observed:
 
 
 def open_units(db: Database, spec: ExperimentSpec, period: Period, state: KnownState) -> None:
-    """Make the table `units`: everybody exposed in the phase; `enrolled` tells whether early enough to count."""
+    """Make the view `units`: everybody exposed in the phase; `enrolled` tells whether early enough to count."""
     read(db, "state_file", [state.file])
     totals = "".join(f", {column(number)}" for number in range(len(totals_of(spec))))
-    make(db, "units", filled("units_of_phase", totals=totals), enroll_end=midnight(period.enroll_end))
+    enroll_end = f"timestamp {literal(str(midnight(period.enroll_end)))}"
+    show(db, "units", filled("units_of_phase", totals=totals, enroll_end=enroll_end))
 
 
 def observe(db: Database, spec: ExperimentSpec, end: date) -> tuple[Observed, ...]:

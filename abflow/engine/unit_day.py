@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -113,10 +113,11 @@ class Partition:
         return self.made.outcome_log.has_ids
 
     @property
-    def latest(self) -> datetime | None:
-        """Time of the last row in any of the files."""
-        times = (self.made.exposure_log.latest, self.made.outcome_log.latest)
-        return max((time for time in times if time), default=None)
+    def last_day(self) -> date | None:
+        """The UTC day of the last row in any of the files."""
+        latest = self.made.outcome_log.latest
+        days = (self.made.exposure_log.last_day, latest.date() if latest else None)
+        return max((day for day in days if day), default=None)
 
     @property
     def largest(self) -> dict[str, float]:

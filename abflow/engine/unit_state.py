@@ -112,10 +112,13 @@ def roll_state(
             make(db, "state", filled("state_read", totals=_columns(totals)))
         else:
             make(db, "state", filled("state_empty", context=_context(partitions[0]), totals=_empty(totals)))
+        state = "select * from state"
         for number in range(done, len(partitions)):
-            _roll_day(db, period, partitions[: number + 1], totals)
-        write(db, filled("state_written", totals=_columns(totals)), folder / file)
-        units = one(db, "select count(*) from state")
+            if number > done:
+                make(db, "state", state)
+            state = _roll_day(db, period, partitions[: number + 1], totals)
+        write(db, filled("state_written", totals=_columns(totals), state=state), folder / file)
+        units = one(db, f"select count(*) from read_parquet({literal(str(folder / file))})")
     return UnitState(
         phase=period.phase,
         day=partitions[-1].day,
@@ -128,13 +131,13 @@ def roll_state(
     )
 
 
-def _roll_day(db: Database, period: Period, partitions: list[Partition], totals: tuple[Total, ...]) -> None:
-    """Bring the table `state` to the end of the last of some days."""
+def _roll_day(db: Database, period: Period, partitions: list[Partition], totals: tuple[Total, ...]) -> str:
+    """The relation of the state at the end of the last of some days, out of the table `state` of the day before."""
     today, earlier = partitions[-1], partitions[:-1]
     since, until = midnight(today.day), midnight(today.day + timedelta(days=1))
     times = {"start": midnight(period.start), "since": since, "until": until}
     # Rows of earlier files whose time had not come yet.
-    early = [partition for partition in earlier if partition.latest and partition.latest >= since]
+    early = [partition for partition in earlier if partition.last_day and partition.last_day >= today.day]
     _show_fresh(db, "unit_days", [today.units], [p.units for p in early])
     bounds = {name: f"timestamp {literal(str(time))}" for name, time in times.items()}
     exposed = filled("exposed" if early or _has_units_twice(db, today) else "exposed_once", **bounds)
@@ -153,7 +156,7 @@ def _roll_day(db: Database, period: Period, partitions: list[Partition], totals:
         f", case when m.unit_id is not null then 0 else coalesce(u.{c}, 0) end + coalesce(a.{c}, 0) as {c}"
         for c in map(column, range(len(totals)))
     )
-    make(db, "state", filled("state_next", totals=grown))
+    return filled("state_next", totals=grown)
 
 
 def _has_units_twice(db: Database, partition: Partition) -> bool:

@@ -11,6 +11,7 @@ from abflow.spec.field_error import FieldError
 from abflow.spec.metrics import SpecModel
 
 BUCKETS = 10_000
+MOST_VARIANTS = 32
 
 
 class Variant(SpecModel):
@@ -51,4 +52,4 @@ def _weights_add_up(variants: dict[str, Variant]) -> dict[str, Variant]:
     return variants
 
 
-Variants = Annotated[dict[str, Variant], Field(min_length=2), AfterValidator(_weights_add_up)]
+Variants = Annotated[dict[str, Variant], Field(min_length=2, max_length=MOST_VARIANTS), AfterValidator(_weights_add_up)]

@@ -32,7 +32,7 @@ exposures = st.lists(
 
 def units_of(folder: Path, rows: list[Row]) -> list[tuple[Any, ...]]:
     made = build(SPEC, folder, by_day(rows, days=1), by_day([], days=1))[START]
-    query = f"from '{folder / 'unit_day' / str(START) / made.exposure_log.files[0]}'"
+    query = f"from '{folder / 'unit_day' / str(START) / made.exposure_log.files[0]}' order by unit_id, day"
     return duckdb.connect().execute(query).fetchall()
 
 
@@ -71,3 +71,18 @@ def test_the_first_exposure_says_where_a_unit_is(tmp_path: Path, countries: int)
     assert [(unit, context["country"]) for unit, _, _, _, _, context, *_ in found] == [
         (f"u{n:03}", f"c{(n + 1) % countries}") for n in range(countries)
     ]
+
+
+def test_thirty_two_variants_stay_apart(tmp_path: Path) -> None:
+    names = [f"v{n:02}" for n in range(32)]
+    spec = experiment(variants=f"{{{', '.join(f'{name}: {{weight: 1}}' for name in names)}}}")
+    rows = [exposure(f"u{n:02}", name, at(0, 1)) for n, name in enumerate(names)]
+    rows += [exposure("u00", "v31", at(0, 2)), exposure("u31", "v05", at(0, 3)), exposure("u31", "v07", at(0, 4))]
+    made = build(spec, tmp_path, by_day(rows, days=1), by_day([], days=1))[START]
+    file = tmp_path / "unit_day" / str(START) / made.exposure_log.files[0]
+    found = duckdb.sql(
+        f"select first_variant, lowest_variant, highest_variant from '{file}' order by unit_id"
+    ).fetchall()
+    assert found[0] == ("v00", "v00", "v31")
+    assert found[31] == ("v31", "v05", "v31")
+    assert all(seen == (name, name, name) for name, seen in zip(names[1:31], found[1:31], strict=True))

@@ -7,5 +7,4 @@ select
     entry.context as context,
     lowest_variant,
     highest_variant{totals}
-from state
-order by unit_id
+from ({state}) as state

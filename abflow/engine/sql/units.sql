@@ -7,18 +7,15 @@ select
     list_extract({variants}, 1 + {rank} // {sayings} % {count}) as first_variant,
     {propensity} as propensity,
     {context} as context,
-    list_extract({variants}, 1 + lowest) as lowest_variant,
-    list_extract({variants}, 1 + highest) as highest_variant,
-    last_exposure,
+    {lowest} as lowest_variant,
+    {highest} as highest_variant,
     exposures
 from (
     select
         unit_id,
         cast(happened as date) as day,
         {first} as first,
-        min(place) as lowest,
-        max(place) as highest,
-        max(happened) as last_exposure,
+        bit_or(cast(1 as bigint) << place) as seen,
         count(*) as exposures
     from (
         select *, {place} as place, (epoch_us(happened) * {count} + {place}) * {sayings} + {number} as rank
@@ -26,4 +23,3 @@ from (
     ) as ranked
     group by unit_id, day
 ) as unit_days
-order by unit_id, day

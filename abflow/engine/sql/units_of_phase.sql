@@ -5,7 +5,7 @@ select
     cast(entered as date) as entry_day,
     variant,
     lowest_variant <> highest_variant as crossed,
-    entered < $enroll_end as enrolled,
+    entered < {enroll_end} as enrolled,
     propensity,
     context{totals}
 from state_file
