@@ -25,6 +25,7 @@ from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric, Role
 from abflow.stats.moments import Moments
 from abflow.stats.multiplicity import holm
+from abflow.stats.permutation import DRAWS
 from abflow.stats.result import Estimate, Unavailable
 
 Values = Callable[[str, Contamination], Mapping[str, NDArray[np.float64]]]
@@ -37,6 +38,7 @@ def compare(
     contamination: Contamination,
     look: Look | None = None,
     values: Values | None = None,
+    splits: int = DRAWS,
 ) -> tuple[Comparison, ...]:
     """Every metric in every treatment against control, with the word that it has earned.
 
@@ -46,6 +48,7 @@ def compare(
         contamination: What to do with units seen in two variants.
         look: Where the plan stands; by default at the cut-off of a test that is read once.
         values: Fetches a metric's units by arm, for a test that needs them one by one.
+        splits: Random splits of such a test.
     """
     look = look or at_cut_off(spec)
     samples = {name: samples_of(spec, population, name, contamination) for name in spec.metrics}
@@ -74,7 +77,7 @@ def compare(
             )
             control, treatment = (samples[key[0]][arm] for arm in (spec.control_name, key[1]))
             fetch = partial(values, key[0], contamination) if values else None
-            found.append(judged(comparison, control, treatment, reading=reading, values=fetch))
+            found.append(judged(comparison, control, treatment, reading=reading, values=fetch, splits=splits))
     return with_standings(spec, found, samples[spec.primary_name])
 
 

@@ -1,68 +1,119 @@
-"""Experiments drawn from units that all got the same: split as the plan splits, with an effect put in, and measured."""
+"""Experiments drawn from units that all got the same: dealt as the plan deals, with an effect put in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from abflow.analysis.population import Measured, Population
+from abflow.analysis.unit_records import UnitRecords, Values
 from abflow.errors import NotEnoughData
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import Metric, ProportionMetric, RatioMetric, events_of
-from abflow.stats.moments import Moments, joint_moments_of, linearised, moments_of
-from abflow.stats.power_simulation import Arms, Effect, added, flipped, multiplied, split_units
-from abflow.stats.result import Unavailable
+from abflow.spec.metrics import Metric, ProportionMetric, RatioMetric
+from abflow.stats.power_simulation import Effect, added, dealing, flipped, multiplied
 
-Values = NDArray[np.float64]
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DrawnUnits:
+    """The units of one arm in one metric, in the order in which they enter.
+
+    Attributes:
+        of: What they are drawn from; of a quantile with the effect in its rows.
+        places: Where they stand there.
+        numbers: What they did, with the effect in it; None of a quantile.
+    """
+
+    of: UnitRecords
+    places: NDArray[np.int64]
+    numbers: Values | None = None
+
+    def first(self, share: float) -> DrawnUnits:
+        """The share of them that entered first."""
+        n = round(share * len(self.places))
+        numbers = None if self.numbers is None else self.numbers[:n]
+        return DrawnUnits(of=self.of, places=self.places[:n], numbers=numbers)
+
+
+Arms = Mapping[str, Mapping[str, DrawnUnits]]  # by arm, then by metric
 Draw = Callable[[np.random.Generator], Arms]
 
 
 def drawing(
-    values: Mapping[str, Values],
+    spec: ExperimentSpec,
+    records: Mapping[str, UnitRecords],
     *,
     shares: Mapping[str, float],
     effects: Mapping[str, Mapping[str, Effect]],
     units: int,
 ) -> Draw:
-    """Draw experiments of so many units; metrics of the same units are drawn together, so that they stay related.
+    """Draw experiments of so many units.
+
+    A unit is drawn with everything that it did in metrics with the same window, so that they stay related, and with
+    what it did before.
 
     Args:
-        values: By metric one row per unit, of a ratio numerator and denominator.
+        spec: The experiment.
+        records: What the units did, by metric; metrics with the same window list the same units.
         shares: Of the units, by arm.
-        effects: What happens to a metric's units, by arm and metric.
+        effects: What happens to a metric's units, by arm and metric. What they did before stays as it was.
         units: Of an experiment, all arms together.
 
     Raises:
         NotEnoughData: There are no units to draw, or their values are not finite.
     """
-    alike: dict[int, dict[str, Values]] = {}
-    for name, column in values.items():
-        alike.setdefault(len(column), {})[name] = column
-    draws = []
-    for columns in alike.values():
-        own = {arm: {name: effect for name, effect in of.items() if name in columns} for arm, of in effects.items()}
-        draw = split_units(columns, shares=shares, effects=own, total=units)
-        if isinstance(draw, Unavailable):
-            raise NotEnoughData(f"{', '.join(columns)} cannot be drawn: {draw.detail}")
-        draws.append(draw)
+    alike: dict[int | None, list[str]] = {}
+    for name, record in records.items():
+        _require_units(name, record)
+        alike.setdefault(spec.metrics[name].window_days, []).append(name)
+    deals = [(names, dealing(records[names[0]].units, shares=shares, total=units)) for names in alike.values()]
+    moved = {(arm, name): _moved(records[name], effect) for arm, of in effects.items() for name, effect in of.items()}
 
-    def together(rng: np.random.Generator) -> Arms:
-        drawn = [draw(rng) for draw in draws]
-        return {arm: {name: column for part in drawn for name, column in part[arm].items()} for arm in shares}
+    def draw(rng: np.random.Generator) -> Arms:
+        arms: dict[str, dict[str, DrawnUnits]] = {arm: {} for arm in shares}
+        for names, deal in deals:
+            for arm, places in deal(rng).items():
+                for name in names:
+                    effect = effects.get(arm, {}).get(name)
+                    arms[arm][name] = _drawn(moved.get((arm, name), records[name]), places, effect, rng)
+        return arms
 
-    return together
+    return draw
 
 
-def planned_effect(metric: Metric, values: Values) -> Effect:
-    """What the mde of a metric does to its units, which have none of it yet."""
+def _require_units(name: str, record: UnitRecords) -> None:
+    if record.units == 0:
+        raise NotEnoughData(f"{name} cannot be drawn: there are no units to split")
+    if not all(np.isfinite(numbers).all() for numbers in (record.numbers, record.before) if numbers is not None):
+        raise NotEnoughData(f"{name} cannot be drawn: the units hold infinities or NaN")
+
+
+def _moved(record: UnitRecords, effect: Effect) -> UnitRecords:
+    """Of a quantile, its units with the effect in all their rows: the same in every draw."""
+    if record.rows is None:
+        return record
+    return replace(record, rows=record.rows.mapped(lambda values: effect(values, np.random.default_rng(0))))
+
+
+def _drawn(
+    record: UnitRecords, places: NDArray[np.int64], effect: Effect | None, rng: np.random.Generator
+) -> DrawnUnits:
+    if record.numbers is None:
+        return DrawnUnits(of=record, places=places)
+    numbers = record.numbers[places]
+    return DrawnUnits(of=record, places=places, numbers=effect(numbers, rng) if effect else numbers)
+
+
+def planned_effect(metric: Metric, record: UnitRecords) -> Effect:
+    """What the mde of a metric does to its units, which have none of it yet: to their numbers, or to all their rows."""
     if metric.mde is None:
         return added(0.0)
     size, relative = metric.mde.signed, metric.mde.relative is not None
     match metric:
         case ProportionMetric():
-            return flipped(size * float(values.mean()) if relative else size)
+            rate = 0.0 if record.numbers is None else float(record.numbers.mean())
+            return flipped(size * rate if relative else size)
         case RatioMetric():
             return _on_the_numerator(size, relative=relative)
         case _:
@@ -75,38 +126,3 @@ def _on_the_numerator(size: float, *, relative: bool) -> Effect:
         return np.column_stack((pairs[:, 0] + more, pairs[:, 1]))
 
     return moved
-
-
-def population_of(spec: ExperimentSpec, arms: Arms) -> Population:
-    """What the engine would measure of these units; all of them are mature, and none crossed."""
-    return Population(
-        cohorts=(),
-        measured=tuple(
-            _measured(spec, name, arm, column) for arm, columns in arms.items() for name, column in columns.items()
-        ),
-        events_seen=tuple({event: None for metric in spec.metrics.values() for event in events_of(metric)}),
-        misassigned=None,
-    )
-
-
-def _measured(spec: ExperimentSpec, name: str, arm: str, column: Values) -> Measured:
-    pair, own, moments = None, column, Moments(n=len(column), mean=0.0, m2=0.0)
-    if column.ndim == 1:
-        moments = moments_of(column)
-    else:
-        pair, own = joint_moments_of(*column.T), column[:, 0]
-        if pair.mean_y:
-            moments, own = pair.linearised(), linearised(column)
-    return Measured(
-        metric=name,
-        variant=arm,
-        contamination=spec.analysis.contamination,
-        moments=moments,
-        lowest=float(own.min()) if own.size else 0.0,
-        highest=float(own.max()) if own.size else 0.0,
-        non_zero=int(np.count_nonzero(column if column.ndim == 1 else column[:, 0])),
-        immature=0,
-        cap=None,
-        cap_removes_all=False,
-        pair=pair,
-    )

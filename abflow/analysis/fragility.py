@@ -46,6 +46,7 @@ def one_unit(
     *,
     reading: Reading,
     values: UnitValues | None,
+    splits: int,
 ) -> OneUnit:
     """Compare the answer with the one that the most influential unit's absence would give.
 
@@ -56,6 +57,7 @@ def one_unit(
         treatment: The arm's units.
         reading: The plan.
         values: The metric's units by arm; None where nobody can fetch them.
+        splits: Random splits of the permutation test.
     """
     whole = reading.question(control, treatment)
     if isinstance(whole, Unavailable):
@@ -76,7 +78,7 @@ def one_unit(
         return OneUnit(decides=changes)
     moved = abs(found.estimate.value - found.without.value)
     note = f"One unit moves the effect by {effect(metric, moved)}, more than half its standard error"
-    permuted = _permuted(control, treatment, values)
+    permuted = _permuted(control, treatment, values, splits)
     if permuted is None:
         return OneUnit(decides=changes, note=f"{note}.")
     alpha = reading.spec.arm_alpha
@@ -98,9 +100,9 @@ def _effect(reading: Reading, control: Sample, treatment: Sample) -> Estimate | 
     return asked if isinstance(asked, Unavailable) else asked.effect
 
 
-def _permuted(control: Sample, treatment: Sample, values: UnitValues | None) -> float | None:
+def _permuted(control: Sample, treatment: Sample, values: UnitValues | None, splits: int) -> float | None:
     if values is None:
         return None
     units = values()
-    found = permutation_test(units[control.variant], units[treatment.variant], seed=SEED)
+    found = permutation_test(units[control.variant], units[treatment.variant], seed=SEED, draws=splits)
     return None if isinstance(found, Unavailable) else found.p_value

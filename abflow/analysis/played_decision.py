@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 
 from abflow.analysis.arm_rules import ArmAnswer
-from abflow.analysis.compare import compare
-from abflow.analysis.drawn_units import Values, drawing, planned_effect, population_of
-from abflow.analysis.inflow import counting_days
-from abflow.analysis.looks import Look, PastLook, arm_shares, left_behind
-from abflow.analysis.readout import Comparison, Readout
+from abflow.analysis.drawn_units import Arms, drawing, planned_effect
+from abflow.analysis.looks import arm_shares
+from abflow.analysis.played_course import course_of, play
 from abflow.analysis.sizing import Sizing
-from abflow.analysis.verdict import Decision, Verdict, decide
+from abflow.analysis.unit_records import UnitRecords
 from abflow.analysis.wording import count, percent
 from abflow.errors import NotEnoughData, SpecError
-from abflow.spec.calendar import calendar_of
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import QuantileMetric, Role
-from abflow.stats.power_simulation import Arms, SimulatedPower, simulate_power
+from abflow.spec.metrics import OF_EXPOSURES, QuantileMetric, RatioMetric, Role
+from abflow.stats.power_simulation import SimulatedPower, simulate_power
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,86 +25,98 @@ class PlayedDecision:
     Attributes:
         arm: The treatment with the fewest units, which gets the effect.
         power: How often it is promoted.
-        units: Of every played experiment, all arms together.
+        units: Of every played experiment, all arms together; with its extension, where it has one.
         drawn_from: Units that they are drawn from.
-        left_out: What of the plan could not be played.
+        history_days: Days before the A/A phase that CUPED reads, as far as the logs have them; None where it takes
+            nothing off any metric.
+        left_out: What of the plan could not be played, and why.
     """
 
     arm: str
     power: SimulatedPower
     units: int
     drawn_from: int
+    history_days: int | None
     left_out: tuple[str, ...]
 
 
-def playable(spec: ExperimentSpec) -> ExperimentSpec:
-    """The part of a plan that decides and can be played: metrics with a value per unit, without CUPED.
+def deciding(spec: ExperimentSpec) -> ExperimentSpec:
+    """The part of a plan that decides.
 
     Raises:
-        SpecError: The primary has no value per unit.
+        SpecError: Who gets what follows the data.
     """
-    if isinstance(spec.primary, QuantileMetric):
+    if spec.allocation == "thompson":
         raise SpecError(
-            f"{spec.primary_name} is a quantile of rows; a decision can be played through when its primary has one "
-            "value per unit"
+            f"{spec.experiment} has allocation thompson, which deals units by what the days before have shown; a "
+            "decision can be played through when the weights stay. abflow.stats.bandit_simulation plays such a test"
         )
-    deciding = (Role.PRIMARY, Role.GUARDRAIL, *([Role.SECONDARY] if spec.analysis.family == "all" else []))
-    metrics = {
-        name: metric
-        for name, metric in spec.metrics.items()
-        if metric.role in deciding and not isinstance(metric, QuantileMetric)
-    }
-    return spec.model_copy(
-        update={"metrics": metrics, "analysis": spec.analysis.model_copy(update={"cuped": None}), "segments": ()}
-    )
+    roles = (Role.PRIMARY, Role.GUARDRAIL, *([Role.SECONDARY] if spec.analysis.family == "all" else []))
+    metrics = {name: metric for name, metric in spec.metrics.items() if metric.role in roles}
+    return spec.model_copy(update={"metrics": metrics, "segments": ()})
 
 
 def play_decision(
-    spec: ExperimentSpec, sizing: Sizing, values: Mapping[str, Values], *, runs: int, seed: int
+    spec: ExperimentSpec, sizing: Sizing, records: Mapping[str, UnitRecords], *, runs: int, seed: int
 ) -> PlayedDecision:
     """Draw the expected units again and again, put the planned effect into one arm, and let the plan decide.
 
-    Every look is taken with the units that are mature by then. The primary of the arm has an effect of the mde, with
-    do_no_harm none; nothing else has any.
+    On every day arms that do harm are dropped, and every look is taken with the units that are mature by then. The
+    primary of the arm has an effect of the mde, with do_no_harm none; nothing else has any.
 
     Args:
         spec: The experiment.
         sizing: Its sizing, which knows how many units come and when.
-        values: By metric of the playable plan one row per unit, of a ratio numerator and denominator; units of all
-            arms, which got the same.
+        records: By metric that decides what the units of all arms did, which got the same.
         runs: Experiments to play.
         seed: The same seed, the same count.
 
     Raises:
-        SpecError: The primary has no value per unit.
+        SpecError: Who gets what follows the data.
         NotEnoughData: No units are expected, or none are there to be drawn.
     """
-    played, units = playable(spec), round(sizing.expected)
-    if sizing.inflow is None or units < 1:
+    plan = deciding(spec)
+    if sizing.inflow is None or round(sizing.expected) < 1:
         raise NotEnoughData(f"{spec.experiment} cannot be played through: nobody knows how many units come")
-    shares = arm_shares(spec)
+    course = course_of(plan, sizing.inflow)
+    shares, primary = arm_shares(spec), records[spec.primary_name]
     arm = min(spec.treatments, key=lambda name: shares[name])
-    primary = spec.primary_name
-    gain = {arm: {primary: planned_effect(spec.primary, values[primary])}}
+    gain = {arm: {spec.primary_name: planned_effect(spec.primary, primary)}}
     draw = drawing(
-        {name: values[name] for name in played.metrics},
+        plan,
+        {name: records[name] for name in plan.metrics},
         shares=shares,
         effects=gain if spec.analysis.preset == "clear_signals" else {},
-        units=units,
+        units=course.units,
     )
-    looks = tuple(_looks(spec, sizing))
 
     def promoted(arms: Arms) -> bool:
-        verdict = _decided(played, arms, looks, units=units)
+        verdict = play(course, arms)
         return any(found.arm == arm and found.answer is ArmAnswer.WINNER for found in verdict.arms)
 
+    past = [record.history_days for name, record in records.items() if record.before is not None]
     return PlayedDecision(
         arm=arm,
         power=simulate_power(draw, promoted, runs=runs, seed=seed),
-        units=units,
-        drawn_from=len(values[primary]),
-        left_out=tuple(_left_out(spec)),
+        units=course.units,
+        drawn_from=primary.units,
+        history_days=min(past) if past else None,
+        left_out=tuple(_left_out(plan, records)),
     )
+
+
+def _left_out(plan: ExperimentSpec, records: Mapping[str, UnitRecords]) -> Iterator[str]:
+    if plan.allocation == "ramp":
+        yield "the ramp, whose units are dealt by the weights of the file from the first day on"
+    if plan.analysis.cuped is None:
+        return
+    for name, metric in plan.metrics.items():
+        if isinstance(metric, QuantileMetric) or records[name].before is not None:
+            continue
+        why = "the logs have no day before the A/A phase"
+        if isinstance(metric, RatioMetric) and {metric.numerator, metric.denominator} & {*OF_EXPOSURES}:
+            why = "exposures are logged only while the experiment runs, and before the A/A phase it did not"
+        yield f"CUPED of {name}, because {why}"
 
 
 def played_in_words(spec: ExperimentSpec, played: PlayedDecision, *, formula: float | None) -> str:
@@ -123,64 +131,18 @@ def played_in_words(spec: ExperimentSpec, played: PlayedDecision, *, formula: fl
     found = played.power
     ends = f"{percent(found.lower, 1)} to {percent(found.upper, 1)}"
     promised = "the formulas give no power" if formula is None else f"the formulas say at least {percent(formula, 0)}"
-    left_out = f" Not played: {' and '.join(played.left_out)}." if played.left_out else ""
+    left_out = f" Not played: {'; and '.join(played.left_out)}." if played.left_out else ""
     return (
         f"Played through {count(found.runs)} times with {count(played.units)} units, drawn from "
         f"{count(played.drawn_from)} of the A/A phase: when {played.arm} {has}, it is promoted "
-        f"{percent(found.power, 1)} of the time (95 %: {ends}); {promised}.{left_out}"
+        f"{percent(found.power, 1)} of the time (95 %: {ends}); {promised}.{_past(spec, played)}{left_out}"
     )
 
 
-def _looks(spec: ExperimentSpec, sizing: Sizing) -> Iterator[tuple[int, float]]:
-    """Days of the looks that have new mature units, each with its share of those at the cut-off."""
-    before, cut_off = 0.0, spec.looks[-1]
-    for day in spec.looks:
-        mature = sizing.inflow.units(counting_days(spec, days=day)) if sizing.inflow else 0.0
-        if mature > before or day == cut_off:
-            yield day, mature / sizing.expected
-        before = mature
-
-
-def _decided(spec: ExperimentSpec, arms: Arms, looks: tuple[tuple[int, float], ...], *, units: int) -> Verdict:
-    past: tuple[PastLook, ...] = ()
-    for day, share in looks:
-        look = Look(day=day, final=day == looks[-1][0], planned=float(units), past=past)
-        so_far = {
-            arm: {name: column[: round(share * len(column))] for name, column in columns.items()}
-            for arm, columns in arms.items()
-        }
-        population = population_of(spec, so_far)
-        comparisons = compare(spec, population, contamination=spec.analysis.contamination, look=look)
-        verdict = verdict_on(spec, comparisons, day=day, final=look.final)
-        if verdict.decision is not Decision.NONE_YET:
-            return verdict
-        past = (*past, left_behind(look, comparisons))
-    raise TypeError("the cut-off decides")  # a bug: the last look is final
-
-
-def verdict_on(spec: ExperimentSpec, comparisons: tuple[Comparison, ...], *, day: int, final: bool) -> Verdict:
-    """The verdict on a look in which no check failed and no unit crossed."""
-    readout = Readout(
-        experiment=spec.experiment,
-        spec_sha256="",
-        inputs="",
-        cut_off=calendar_of(spec).test.start + timedelta(days=day),
-        units={},
-        too_late=0,
-        crossed=0,
-        contamination="exclude",
-        checks=(),
-        comparisons=comparisons,
-        beside=tuple(replace(comparison, contamination="keep_first") for comparison in comparisons),
-        day=day,
-        final=final,
-    )
-    return decide(spec, readout, readout_sha256="", versions=dict.fromkeys(spec.variants), champion_moved=None)
-
-
-def _left_out(spec: ExperimentSpec) -> Iterator[str]:
-    for name, metric in spec.metrics.items():
-        if metric.role is Role.GUARDRAIL and isinstance(metric, QuantileMetric):
-            yield f"{name}, a quantile of rows"
-    if spec.analysis.cuped:
-        yield "CUPED"
+def _past(spec: ExperimentSpec, played: PlayedDecision) -> str:
+    """What CUPED took off in the played experiments."""
+    if spec.analysis.cuped is None or played.history_days is None:
+        return ""
+    asked = spec.analysis.cuped.days
+    reach = "" if played.history_days >= asked else f"; of the days before it the logs have {played.history_days}"
+    return f" CUPED takes off what they did in the {asked} days before they entered it{reach}."

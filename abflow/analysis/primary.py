@@ -14,7 +14,13 @@ from abflow.stats.result import Estimate, Unavailable
 
 
 def judged(
-    comparison: Comparison, control: Sample, treatment: Sample, *, reading: Reading, values: UnitValues | None
+    comparison: Comparison,
+    control: Sample,
+    treatment: Sample,
+    *,
+    reading: Reading,
+    values: UnitValues | None,
+    splits: int,
 ) -> Comparison:
     """The primary's comparison with the word that it has earned.
 
@@ -24,6 +30,7 @@ def judged(
         treatment: The arm's units.
         reading: The plan.
         values: The metric's units, for a permutation test where one of them carries much of the effect.
+        splits: Random splits of that test.
     """
     effect = comparison.effect
     if isinstance(effect, Unavailable):
@@ -47,7 +54,7 @@ def judged(
     metric = reading.spec.primary
     if crossed or isinstance(metric, ProportionMetric | QuantileMetric):
         return comparison
-    found = one_unit(metric, answer, control, treatment, reading=reading, values=values)
+    found = one_unit(metric, answer, control, treatment, reading=reading, values=values, splits=splits)
     return replace(
         comparison,
         fragile=found.decides,

@@ -14,7 +14,7 @@ import numpy as np
 
 from abflow.analysis.compare import compare
 from abflow.analysis.measurement import Assumed, Assumptions
-from abflow.analysis.played_decision import verdict_on
+from abflow.analysis.played_course import verdict_on
 from abflow.analysis.population import Measured, Population
 from abflow.analysis.sizing import size_test
 from abflow.analysis.verdict import Decision

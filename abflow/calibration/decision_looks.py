@@ -10,7 +10,7 @@ import numpy as np
 
 from abflow.analysis.compare import compare
 from abflow.analysis.looks import Look, PastLook, left_behind
-from abflow.analysis.played_decision import verdict_on
+from abflow.analysis.played_course import verdict_on
 from abflow.analysis.verdict import Decision
 from abflow.calibration.decision import (
     BOUGHT,

@@ -87,8 +87,8 @@ class _Past:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _History:
-    """A metric that has a history.
+class History:
+    """A metric that has a history, in the columns `numbers` of the table `histories`.
 
     Attributes:
         past: The history of its number, or of a ratio's two.
@@ -130,14 +130,9 @@ def with_history(
         before: Days before the phase that the logs have.
         partitions: The days of the phase: units that enter later have a history in them, and late rows lie there.
     """
-    cuped, histories = spec.analysis.cuped, _histories(spec, metrics, before)
-    if cuped is None or not histories:
+    histories = open_histories(db, spec, metrics, period=period, before=before, partitions=partitions)
+    if not histories:
         return list(measured)
-    pasts = sorted({past for each in histories for past in each.past})
-    _add_up(
-        db, pasts, [*before, *partitions], ran=[day.day for day in before if day.ran], period=period, days=cuped.days
-    )
-    make(db, "histories", filled("histories", numbers="".join(_numbers(each, pasts) for each in histories)))
     moments = _moments(db, histories)
     days = {each.own.metric: each.days for each in histories}
     return [
@@ -146,7 +141,28 @@ def with_history(
     ]
 
 
-def _histories(spec: ExperimentSpec, metrics: Sequence[Observed], before: Sequence[PastDay]) -> list[_History]:
+def open_histories(
+    db: Database,
+    spec: ExperimentSpec,
+    metrics: Sequence[Observed],
+    *,
+    period: Period,
+    before: Sequence[PastDay],
+    partitions: Sequence[Partition],
+) -> list[History]:
+    """Make the table `histories`, and say what is in it; the arguments are those of `with_history`."""
+    cuped, histories = spec.analysis.cuped, _histories(spec, metrics, before)
+    if cuped is None or not histories:
+        return []
+    pasts = sorted({past for each in histories for past in each.past})
+    _add_up(
+        db, pasts, [*before, *partitions], ran=[day.day for day in before if day.ran], period=period, days=cuped.days
+    )
+    make(db, "histories", filled("histories", numbers="".join(_numbers(each, pasts) for each in histories)))
+    return histories
+
+
+def _histories(spec: ExperimentSpec, metrics: Sequence[Observed], before: Sequence[PastDay]) -> list[History]:
     """Metrics with a history; both numbers of a ratio over exposures have one only where the experiment ran."""
     found = []
     for own in metrics:
@@ -159,7 +175,7 @@ def _histories(spec: ExperimentSpec, metrics: Sequence[Observed], before: Sequen
         if days:
             # The days before are the window, whatever the metric's own.
             past = tuple(_Past(replace(total, window_days=None), ran) for total in totals)
-            found.append(_History(own=own, past=past, any=made.any, days=days))
+            found.append(History(own=own, past=past, any=made.any, days=days))
     return found
 
 
@@ -190,7 +206,7 @@ def _sum(past: _Past, scale: float) -> str:
     return sum_of(past.total, scale, only=ran if past.ran else "")
 
 
-def _numbers(each: _History, pasts: Sequence[_Past]) -> str:
+def _numbers(each: History, pasts: Sequence[_Past]) -> str:
     """What a unit did, and what it did before, under the same cap."""
     did = [each.own.x, *([each.own.y] if each.own.is_ratio else [])]
     before = [f"coalesce(p.p{pasts.index(past)}, 0)" for past in each.past]
@@ -202,7 +218,7 @@ def _numbers(each: _History, pasts: Sequence[_Past]) -> str:
     return f", o.{each.own.mature}" + "".join(f", {number} as {name}" for number, name in columns)
 
 
-def _moments(db: Database, histories: Sequence[_History]) -> dict[tuple[str, str, bool], VectorMoments]:
+def _moments(db: Database, histories: Sequence[History]) -> dict[tuple[str, str, bool], VectorMoments]:
     """Moments of every metric and its history by metric, variant, and whether units were seen in two variants.
 
     Two scans: means first, then products of the distances from them; both by sums that no order of rows can change.
@@ -226,7 +242,7 @@ def _moments(db: Database, histories: Sequence[_History]) -> dict[tuple[str, str
     }
 
 
-def _means(each: _History, sizes: Mapping[str, float]) -> str:
+def _means(each: History, sizes: Mapping[str, float]) -> str:
     where = f"filter (where {each.own.mature})"
     columns = [f"count(*) {where} as n{each.own.number}"]
     for name in each.numbers:
@@ -235,7 +251,7 @@ def _means(each: _History, sizes: Mapping[str, float]) -> str:
     return "".join(f", {column}" for column in columns)
 
 
-def _products(each: _History, sizes: Mapping[str, float]) -> str:
+def _products(each: History, sizes: Mapping[str, float]) -> str:
     columns = []
     for a, b in combinations_with_replacement(each.numbers, 2):
         # No distance from a mean is more than twice the largest size.

@@ -70,14 +70,14 @@ class Recorded:
 
 def measure(spec: ExperimentSpec, recorded: Recorded, *, resources: Resources = WHOLE_MACHINE) -> Population:
     """Who entered the phase, and the moments of every metric over units that are mature by then."""
-    with _observed(spec, recorded, resources) as (db, metrics):
+    with open_phase(spec, recorded, resources) as (db, metrics):
         return _population(db, spec, recorded, metrics)
 
 
 def measure_in_depth(spec: ExperimentSpec, recorded: Recorded, *, resources: Resources = WHOLE_MACHINE) -> Population:
     """The same, with what only a look shows: by segment, by day since exposure, other experiments, and every row."""
     state, days, end = recorded.state.made, recorded.partitions, recorded.end
-    with _observed(spec, recorded, resources) as (db, metrics):
+    with open_phase(spec, recorded, resources) as (db, metrics):
         population = _population(db, spec, recorded, metrics)
         segments = segments_of(db, spec, state.context)
         by_segment = (slices_of(grouped_moments(db, metrics, level=each.level), each.name) for each in segments)
@@ -124,7 +124,7 @@ def unit_values(
         quantile of all arms together, and rows, of units that have any.
     """
     asked = spec.metrics[metric]
-    with _observed(spec, recorded, resources) as (db, metrics):
+    with open_phase(spec, recorded, resources) as (db, metrics):
         if isinstance(asked, QuantileMetric):
             passes = pass_over_rows(db, spec, {metric: asked}, recorded.partitions, end=recorded.end)
             names = [passes.cuts[metric, contamination].pooled, "y"]
@@ -141,7 +141,7 @@ def unit_values(
 
 
 @contextmanager
-def _observed(
+def open_phase(
     spec: ExperimentSpec, recorded: Recorded, resources: Resources
 ) -> Iterator[tuple[Database, tuple[Observed, ...]]]:
     """A connection with the units of a phase and what they did."""

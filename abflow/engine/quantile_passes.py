@@ -98,13 +98,7 @@ def pass_over_rows(
         partitions: The days of the phase.
         end: The cut-off, a day that does not count any more.
     """
-    scopes = tuple(dict.fromkeys(Scope(rows_of(metric), metric.window_days) for metric in metrics.values()))
-    show_rows_once(db, partitions, {scope.measure for scope in scopes})
-    readers = [
-        filled("quantile_readers", scope=str(number), measure=literal(scope.measure.label), ends=scope.ends)
-        for number, scope in enumerate(scopes)
-    ]
-    make(db, "readers", " union all ".join(readers), cut_off=midnight(end))
+    scopes = open_readers(db, metrics.values(), partitions, end=end)
     histograms = _histograms(db)
     cuts: dict[tuple[str, Contamination], Cut] = {}
     for name, metric in metrics.items():
@@ -118,6 +112,20 @@ def pass_over_rows(
     below = "".join(f", count(*) filter (where r.amount <= c.{column}) as {column}" for column in columns)
     make(db, "unit_rows", filled("quantile_unit_rows", below=below))
     return Passes(scopes=scopes, histograms=histograms, cuts=cuts)
+
+
+def open_readers(
+    db: Database, metrics: Iterable[QuantileMetric], partitions: Sequence[Partition], *, end: date
+) -> tuple[Scope, ...]:
+    """Make the view `rows_once`, and the table `readers`: from when to when each unit's rows count in every scope."""
+    scopes = tuple(dict.fromkeys(Scope(rows_of(metric), metric.window_days) for metric in metrics))
+    show_rows_once(db, partitions, {scope.measure for scope in scopes})
+    readers = [
+        filled("quantile_readers", scope=str(number), measure=literal(scope.measure.label), ends=scope.ends)
+        for number, scope in enumerate(scopes)
+    ]
+    make(db, "readers", " union all ".join(readers), cut_off=midnight(end))
+    return scopes
 
 
 def _histograms(db: Database) -> Histograms:

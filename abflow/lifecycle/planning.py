@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from abflow.analysis.measurement import Assumed, Assumptions
 from abflow.analysis.plan_table import PlanTable, plan_table
-from abflow.analysis.played_decision import play_decision, playable, played_in_words
+from abflow.analysis.played_decision import deciding, play_decision, played_in_words
 from abflow.analysis.population import Population
 from abflow.analysis.power_curves import power_curves
 from abflow.analysis.sizing import Sizing, size_test
+from abflow.analysis.unit_records import UnitRecords
 from abflow.errors import EvidenceMissing, SpecError
 from abflow.lifecycle.bench import Bench
 from abflow.settings import Settings
@@ -25,6 +24,9 @@ from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.loading import load_experiment
 from abflow.spec.metrics import ProportionMetric
 from abflow.spec.support import not_yet
+
+# Units of the A/A phase that are read for one unit of a played experiment: enough that hardly any comes twice.
+MOST_PER_UNIT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,29 +84,26 @@ def play_through(plan: Plan, settings: Settings, *, runs: int, seed: int) -> Pla
         seed: The same seed, the same count.
 
     Raises:
-        SpecError: The primary has no value per unit, or there is no A/A phase.
+        SpecError: There is no A/A phase, or who gets what follows the data.
         EvidenceMissing: The days of the A/A phase are not all aggregated.
         NotEnoughData: There are no units to be drawn.
     """
-    values = _aa_values(Bench(plan.spec, settings))
-    played = play_decision(plan.spec, plan.sizing, values, runs=runs, seed=seed)
+    records = _aa_records(Bench(plan.spec, settings), at_most=MOST_PER_UNIT * math.ceil(plan.sizing.expected))
+    played = play_decision(plan.spec, plan.sizing, records, runs=runs, seed=seed)
     told = played_in_words(plan.spec, played, formula=plan.table.power_with_expected)
     return replace(plan, table=replace(plan.table, played=played, sentences=(*plan.table.sentences, told)))
 
 
-def _aa_values(bench: Bench) -> dict[str, NDArray[np.float64]]:
-    """What every unit of the A/A phase did, all arms together, in each metric that can be played."""
-    from abflow.engine.measuring import unit_values
+def _aa_records(bench: Bench, *, at_most: int) -> dict[str, UnitRecords]:
+    """What every unit of the A/A phase did, all arms together, in each metric that decides."""
+    from abflow.engine.unit_records import unit_records
 
     spec, period = bench.spec, bench.calendar.aa
     if period is None:
         raise SpecError(f"{spec.experiment} has no A/A phase, whose units a decision is played through with")
-    recorded = bench.recorded(period, period.last)
-    found = {}
-    for name in playable(spec).metrics:
-        by_variant = unit_values(spec, recorded, name, spec.analysis.contamination, resources=bench.settings.resources)
-        found[name] = np.concatenate([by_variant[variant] for variant in spec.variants])
-    return found
+    recorded = bench.recorded(period, period.last, history=True)
+    metrics = list(deciding(spec).metrics)
+    return unit_records(spec, recorded, metrics, at_most=max(at_most, 1), resources=bench.settings.resources)
 
 
 def _read(experiment: str, settings: Settings) -> ExperimentSpec:

@@ -84,8 +84,6 @@ def split_units(
     sizes = {column.shape[0] for column in columns.values() if column.ndim}
     if len(sizes) != 1 or not all(column.ndim for column in columns.values()):
         raise DataError(f"metrics {', '.join(columns) or 'none'} do not list the same units; give one row per unit")
-    if not all(share > 0 for share in shares.values()) or not 0 < sum(shares.values()) <= 1 + 1e-9:
-        raise SpecError(f"shares {dict(shares)} are impossible; each must be above 0 and their sum at most 1")
     if unknown := {(arm, m) for arm, of in effects.items() for m in of if arm not in shares or m not in columns}:
         raise SpecError(f"effects on {sorted(unknown)}, which is no arm and metric of this experiment")
     if not all(np.isfinite(column).all() for column in columns.values()):
@@ -93,23 +91,41 @@ def split_units(
     units = sizes.pop()
     if units == 0:
         return Unavailable(reason=UnavailableReason.NO_UNITS, detail="there are no units to split")
-    wanted = units if total is None else total
-    # The last part holds the units of no arm; a hair below 0 is the rounding of shares that add up to 1.
-    parts = [*shares.values(), max(1 - sum(shares.values()), 0.0)]
+    deal = dealing(units, shares=shares, total=units if total is None else total)
 
     def draw(rng: np.random.Generator) -> Arms:
-        chosen = rng.integers(units, size=wanted) if wanted > units else rng.permutation(units)[:wanted]
-        edges = np.cumsum(rng.multinomial(wanted, np.array(parts) / sum(parts)))[:-1]
-        of_arms = dict(zip(shares, np.split(chosen, edges), strict=False))
         return {
             arm: {
                 metric: effects.get(arm, {}).get(metric, _nothing)(column[of_arm], rng)
                 for metric, column in columns.items()
             }
-            for arm, of_arm in of_arms.items()
+            for arm, of_arm in deal(rng).items()
         }
 
     return draw
+
+
+def dealing(
+    units: int, *, shares: Mapping[str, float], total: int
+) -> Callable[[np.random.Generator], dict[str, NDArray[np.int64]]]:
+    """Deal units into arms at random: the places of each arm's units, in a random order.
+
+    Args:
+        units: There are, at least 1.
+        shares: Of the dealt units, by arm; what they leave is in no arm.
+        total: Units to deal. More than there are: drawn with replacement.
+    """
+    if not all(share > 0 for share in shares.values()) or not 0 < sum(shares.values()) <= 1 + 1e-9:
+        raise SpecError(f"shares {dict(shares)} are impossible; each must be above 0 and their sum at most 1")
+    # The last part holds the units of no arm; a hair below 0 is the rounding of shares that add up to 1.
+    parts = np.array([*shares.values(), max(1 - sum(shares.values()), 0.0)])
+
+    def deal(rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+        chosen = rng.integers(units, size=total) if total > units else rng.permutation(units)[:total]
+        edges = np.cumsum(rng.multinomial(total, parts / parts.sum()))[:-1]
+        return dict(zip(shares, np.split(chosen, edges), strict=False))
+
+    return deal
 
 
 def _nothing(values: Values, _: np.random.Generator) -> Values:

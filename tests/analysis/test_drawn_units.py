@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from abflow.analysis.compare import difference
-from abflow.analysis.drawn_units import drawing, planned_effect, population_of
+from abflow.analysis.drawn_population import population_of
+from abflow.analysis.drawn_units import Arms, DrawnUnits, drawing, planned_effect
+from abflow.analysis.unit_records import UnitRecords
 from abflow.errors import NotEnoughData
 from abflow.stats.means import difference_in_means, difference_in_ratios
 from abflow.stats.moments import joint_moments_of, moments_of

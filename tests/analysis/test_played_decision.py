@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from abflow.analysis import played_decision
-from abflow.analysis.drawn_units import population_of
+from abflow.analysis import played_course
+from abflow.analysis.drawn_population import population_of
+from abflow.analysis.drawn_units import Arms
 from abflow.analysis.measurement import Assumed, Assumptions
 from abflow.analysis.plan_table import plan_table
-from abflow.analysis.played_decision import PlayedDecision, play_decision, playable, played_in_words
+from abflow.analysis.played_decision import PlayedDecision, deciding, play_decision, played_in_words
 from abflow.analysis.population import Population
 from abflow.analysis.sizing import Sizing, size_test
+from abflow.analysis.unit_records import UnitRecords
 from abflow.errors import NotEnoughData, SpecError
 from abflow.spec.experiment import ExperimentSpec
-from abflow.stats.power_simulation import Arms
 from tests.analysis.experiments import BOUGHT, ERRORS, SPENT, spec_of
 
 PHASES: dict[str, Any] = {
@@ -44,6 +45,7 @@ def world() -> dict[str, Any]:
 
 
 VALUES = world()
+RECORDS = {name: UnitRecords(numbers=values) for name, values in VALUES.items()}
 
 
 def planned(metrics: dict[str, Any], **changes: Any) -> ExperimentSpec:
@@ -67,7 +69,7 @@ def sized(spec: ExperimentSpec, *, share: float = 1.0) -> Sizing:
 
 
 def played(spec: ExperimentSpec, sizing: Sizing, *, runs: int = RUNS, seed: int = 1) -> PlayedDecision:
-    return play_decision(spec, sizing, VALUES, runs=runs, seed=seed)
+    return play_decision(spec, sizing, RECORDS, runs=runs, seed=seed)
 
 
 @pytest.mark.parametrize(

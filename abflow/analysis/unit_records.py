@@ -1,0 +1,38 @@
+"""What single units of a phase did, for whoever draws new experiments from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abflow.stats.unit_rows import UnitRows
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UnitRecords:
+    """What every mature unit of a phase did in one metric, all arms together; they got the same.
+
+    Attributes:
+        numbers: Shape (units,), of a ratio (units, 2); None of a quantile. Under the metric's cap.
+        before: The same of what they did before they were exposed, under the same cap; None where nobody knows it.
+        history_days: Days before the phase whose logs that was read from.
+        cap: The metric's cap in the phase; None without one.
+        rows: Of a quantile, the rows of the units.
+    """
+
+    numbers: Values | None = None
+    before: Values | None = None
+    history_days: int = 0
+    cap: float | None = None
+    rows: UnitRows | None = None
+
+    @property
+    def units(self) -> int:
+        """How many units there are."""
+        if self.rows is not None:
+            return self.rows.per_unit.size
+        return 0 if self.numbers is None else len(self.numbers)

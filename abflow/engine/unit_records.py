@@ -1,0 +1,107 @@
+"""Units one by one, with what they did before and the rows of their quantiles: what experiments are drawn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abflow.analysis.unit_records import UnitRecords, Values
+from abflow.engine.history import History, open_histories
+from abflow.engine.measures import rows_of
+from abflow.engine.measuring import Recorded, open_phase
+from abflow.engine.observed import Observed
+from abflow.engine.quantile_passes import Scope, open_readers
+from abflow.engine.statements import filled, make, one
+from abflow.logs.database import Database
+from abflow.logs.resources import WHOLE_MACHINE, Resources
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.metrics import QuantileMetric
+from abflow.stats.unit_rows import unit_rows_of
+
+
+def unit_records(
+    spec: ExperimentSpec,
+    recorded: Recorded,
+    metrics: Sequence[str],
+    *,
+    at_most: int,
+    resources: Resources = WHOLE_MACHINE,
+) -> dict[str, UnitRecords]:
+    """What every mature unit did in some metrics, in the order of the units' ids, all variants together.
+
+    Units seen in two variants are treated as the plan says. Metrics with the same window list the same units.
+
+    Args:
+        spec: The experiment.
+        recorded: What is known of the phase; with the days before it, for what CUPED takes off.
+        metrics: Which of the experiment's metrics.
+        at_most: Units that are read; of more every second, third and so on by their ids.
+        resources: What DuckDB may take.
+    """
+    with open_phase(spec, recorded, resources) as (db, observed):
+        _choose(db, at_most, keep_crossed=spec.analysis.contamination == "keep_first")
+        histories = {each.own.metric: each for each in _histories(db, spec, observed, recorded)}
+        own = {each.metric: each for each in observed}
+        found = {name: _numbers(db, own[name], histories.get(name)) for name in metrics if name in own}
+        return found | _rows(db, spec, [name for name in metrics if name not in own], recorded)
+
+
+def _choose(db: Database, at_most: int, *, keep_crossed: bool) -> None:
+    """Make the table `chosen_units`: which units are read, and their numbers from 0."""
+    make(db, "chosen_units", filled("chosen_units", step="1"), keep_crossed=keep_crossed)
+    step = math.ceil(one(db, "select count(*) from chosen_units") / at_most)
+    if step > 1:
+        make(db, "chosen_units", filled("chosen_units", step=str(step)), keep_crossed=keep_crossed)
+
+
+def _histories(
+    db: Database, spec: ExperimentSpec, observed: Sequence[Observed], recorded: Recorded
+) -> Sequence[History]:
+    period, before, partitions = recorded.period, recorded.before, recorded.partitions
+    return open_histories(db, spec, observed, period=period, before=before, partitions=partitions)
+
+
+def _numbers(db: Database, own: Observed, history: History | None) -> UnitRecords:
+    """A metric that is made of totals."""
+    names = [own.x, *([own.y] if own.is_ratio else [])]
+    mature, *did = _columns(db, [own.mature, *names], "observed")
+    numbers = _beside(did)[mature > 0]
+    if history is None:
+        return UnitRecords(numbers=numbers, cap=own.cap)
+    before = _beside(_columns(db, history.numbers[len(names) :], "histories"))[mature > 0]
+    return UnitRecords(numbers=numbers, before=before, history_days=history.days, cap=own.cap)
+
+
+def _columns(db: Database, names: Sequence[str], units: str) -> list[Values]:
+    listed = ", ".join(f"cast(o.{name} as double) as {name}" for name in names)
+    columns = db.execute(filled("chosen_numbers", numbers=listed, units=units)).fetchnumpy()
+    return [_numbers_of(columns[name]) for name in names]
+
+
+def _beside(columns: Sequence[Values]) -> Values:
+    """Shape (units,), of several columns (units, columns)."""
+    return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+def _rows(db: Database, spec: ExperimentSpec, metrics: Sequence[str], recorded: Recorded) -> dict[str, UnitRecords]:
+    """Quantiles, each with the rows of its units."""
+    asked = {name: metric for name in metrics if isinstance(metric := spec.metrics[name], QuantileMetric)}
+    if not asked:
+        return {}
+    scopes = open_readers(db, list(asked.values()), recorded.partitions, end=recorded.end)
+    found = {}
+    for name, metric in asked.items():
+        scope = scopes.index(Scope(rows_of(metric), metric.window_days))
+        (mature,) = _columns(db, ["mature"], f"(select * from readers where scope = {scope})")
+        rows = db.execute(filled("chosen_rows"), {"scope": scope}).fetchnumpy()
+        number = np.cumsum(mature).astype(np.int64) - 1  # of each unit among the mature ones
+        unit = number[_numbers_of(rows["unit"]).astype(np.int64)]
+        found[name] = UnitRecords(rows=unit_rows_of(unit, _numbers_of(rows["amount"]), units=int(mature.sum())))
+    return found
+
+
+def _numbers_of(column: NDArray[np.generic]) -> Values:
+    return np.ma.getdata(column).astype(np.float64)
