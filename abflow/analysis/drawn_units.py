@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abflow.analysis.unit_records import UnitRecords, Values
-from abflow.errors import NotEnoughData
+from abflow.errors import DataError, NotEnoughData
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Metric, ProportionMetric, RatioMetric
 from abflow.stats.power_simulation import Effect, added, dealing, flipped, multiplied
@@ -61,12 +61,16 @@ def drawing(
         units: Of an experiment, all arms together.
 
     Raises:
+        DataError: Metrics with the same window list different units.
         NotEnoughData: There are no units to draw, or their values are not finite.
     """
     alike: dict[int | None, list[str]] = {}
     for name, record in records.items():
         _require_units(name, record)
         alike.setdefault(spec.metrics[name].window_days, []).append(name)
+    for names in alike.values():
+        if len({records[name].units for name in names}) > 1:
+            raise DataError(f"metrics {', '.join(names)} do not list the same units; give one record per unit")
     deals = [(names, dealing(records[names[0]].units, shares=shares, total=units)) for names in alike.values()]
     moved = {(arm, name): _moved(records[name], effect) for arm, of in effects.items() for name, effect in of.items()}
 

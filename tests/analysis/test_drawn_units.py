@@ -11,11 +11,13 @@ from abflow.analysis.compare import difference
 from abflow.analysis.drawn_population import population_of
 from abflow.analysis.drawn_units import Arms, DrawnUnits, drawing, planned_effect
 from abflow.analysis.unit_records import UnitRecords
-from abflow.errors import NotEnoughData
+from abflow.errors import DataError, NotEnoughData
+from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.means import difference_in_means, difference_in_ratios
 from abflow.stats.moments import joint_moments_of, moments_of
 from abflow.stats.power_simulation import multiplied
 from abflow.stats.result import Estimate
+from abflow.stats.unit_rows import unit_rows_of
 from tests.analysis.experiments import BOUGHT, SPENT, spec_of
 
 HALVES = {"old": 0.5, "new": 0.5}
@@ -28,30 +30,89 @@ CLICKS: dict[str, Any] = {
     "why": "the page is what changes",
     "mde": {"relative": 0.10},
 }
+LATENCY: dict[str, Any] = {
+    "role": "guardrail",
+    "kind": "quantile",
+    "value": "latency_ms",
+    "q": 0.5,
+    "direction": "decrease",
+    "margin": {"relative": 0.1},
+}
+
+PHASES: dict[str, Any] = {
+    "shadow": {"skip": "nothing to mirror"},
+    "aa": {"skip": "its units are given"},
+    "test": {"start": "2026-10-01", "enroll_days": 7, "days": 14},
+}
 
 
-def test_metrics_of_the_same_units_stay_related_and_others_do_not_get_mixed_up() -> None:
+def spec_with(**windows: int | None) -> ExperimentSpec:
+    first, *others = windows
+    roles = {first: "primary"} | dict.fromkeys(others, "secondary")
+    return spec_of(
+        {name: SPENT | {"role": roles[name], "window_days": days} for name, days in windows.items()}, phases=PHASES
+    )
+
+
+def test_what_a_unit_did_stays_together() -> None:
     spent = RNG.lognormal(size=1000)
-    values = {"spent": spent, "doubled": 2 * spent, "early": RNG.lognormal(size=400)}
-    arms = drawing(values, shares=HALVES, effects={}, units=800)(np.random.default_rng(3))
-    for columns in arms.values():
-        assert columns["doubled"] == pytest.approx(2 * columns["spent"])
-    assert sum(len(columns["spent"]) for columns in arms.values()) == 800
-    assert sum(len(columns["early"]) for columns in arms.values()) == 800  # more than there are: some come twice
+    records = {
+        "spent": UnitRecords(numbers=spent, before=3 * spent),
+        "doubled": UnitRecords(numbers=2 * spent),
+        "early": UnitRecords(numbers=RNG.lognormal(size=400)),
+    }
+    spec = spec_with(spent=2, doubled=2, early=7)
+    arms = drawing(spec, records, shares=HALVES, effects={}, units=800)(np.random.default_rng(3))
+    for of in arms.values():
+        assert of["doubled"].numbers == pytest.approx(2 * numbers(of["spent"]))
+        assert records["spent"].before is not None
+        assert records["spent"].before[of["spent"].places] == pytest.approx(3 * numbers(of["spent"]))
+    assert sum(len(of["spent"].places) for of in arms.values()) == 800
+    assert sum(len(of["early"].places) for of in arms.values()) == 800  # more than there are: some come twice
 
 
-def test_an_effect_reaches_its_arm_and_its_metric_only() -> None:
-    values = {"spent": np.ones(1000), "visits": np.ones(1000)}
-    draw = drawing(values, shares=HALVES, effects={"new": {"spent": multiplied(1.5)}}, units=1000)
-    arms = draw(np.random.default_rng(3))
-    means = {(arm, name): column.mean() for arm, columns in arms.items() for name, column in columns.items()}
+def test_a_unit_keeps_its_rows() -> None:
+    rows = unit_rows_of(np.repeat(np.arange(500), 2), np.arange(1000.0), units=500)
+    records = {"spent": UnitRecords(numbers=np.arange(500.0)), "latency": UnitRecords(rows=rows)}
+    spec = spec_of({"spent": SPENT, "latency": LATENCY})
+    slower = {"new": {"latency": multiplied(2.0)}}
+    arms = drawing(spec, records, shares=HALVES, effects=slower, units=300)(np.random.default_rng(3))
+    for arm, by in (("old", 1.0), ("new", 2.0)):
+        drawn = arms[arm]["latency"]
+        assert drawn.places.tolist() == numbers(arms[arm]["spent"]).tolist()
+        assert drawn.of.rows is not None
+        assert drawn.of.rows.values.tolist() == (by * np.arange(1000.0)).tolist()
+
+
+def test_an_effect_reaches_its_arm_and_its_metric_only_and_no_history() -> None:
+    ones = UnitRecords(numbers=np.ones(1000), before=np.ones(1000))
+    spec = spec_with(spent=None, visits=None)
+    effects = {"new": {"spent": multiplied(1.5)}}
+    arms = drawing(spec, {"spent": ones, "visits": ones}, shares=HALVES, effects=effects, units=1000)(RNG)
+    means = {(arm, name): numbers(drawn).mean() for arm, of in arms.items() for name, drawn in of.items()}
     assert means == {("old", "spent"): 1.0, ("old", "visits"): 1.0, ("new", "spent"): 1.5, ("new", "visits"): 1.0}
+    history = population_of(spec, arms).measured[1].history
+    assert history is not None
+    assert history.mean == (1.5, 1.0)
 
 
-@pytest.mark.parametrize("values", [np.empty(0), np.array([1.0, np.nan])])
-def test_units_that_say_nothing_cannot_be_drawn(values: Any) -> None:
+@pytest.mark.parametrize(
+    "record",
+    [
+        UnitRecords(numbers=np.empty(0)),
+        UnitRecords(numbers=np.array([1.0, np.nan])),
+        UnitRecords(numbers=np.ones(2), before=np.array([1.0, np.inf])),
+    ],
+)
+def test_units_that_say_nothing_cannot_be_drawn(record: UnitRecords) -> None:
     with pytest.raises(NotEnoughData, match="spent cannot be drawn"):
-        drawing({"spent": values}, shares=HALVES, effects={}, units=10)
+        drawing(spec_with(spent=None), {"spent": record}, shares=HALVES, effects={}, units=10)
+
+
+def test_metrics_of_one_window_that_list_other_units_are_refused() -> None:
+    records = {"spent": UnitRecords(numbers=np.ones(10)), "visits": UnitRecords(numbers=np.ones(9))}
+    with pytest.raises(DataError, match="spent, visits do not list the same units"):
+        drawing(spec_with(spent=2, visits=2), records, shares=HALVES, effects={}, units=10)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +129,7 @@ def test_the_planned_effect_moves_the_mean_by_the_mde(
 ) -> None:
     spec = spec_of({"spent": metric | {"mde": mde}})
     values = np.full(10, 2.0)
-    assert planned_effect(spec.primary, values)(values, RNG).mean() == pytest.approx(moved)
+    assert planned_effect(spec.primary, UnitRecords(numbers=values))(values, RNG).mean() == pytest.approx(moved)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +144,7 @@ def test_the_planned_effect_moves_the_mean_by_the_mde(
 def test_the_planned_effect_moves_a_rate_by_the_mde(direction: str, mde: dict[str, float], moved: float) -> None:
     spec = spec_of({"bought": BOUGHT | {"direction": direction, "mde": mde}})
     values = np.array([1.0] + [0.0] * 9).repeat(20_000)
-    found = planned_effect(spec.primary, values)(values, RNG)
+    found = planned_effect(spec.primary, UnitRecords(numbers=values))(values, RNG)
     assert found.mean() == pytest.approx(moved, abs=0.003)
     assert set(found) == {0.0, 1.0}
 
@@ -92,7 +153,7 @@ def test_the_planned_effect_moves_a_rate_by_the_mde(direction: str, mde: dict[st
 def test_the_planned_effect_moves_a_ratio_by_the_mde(mde: dict[str, float], moved: float) -> None:
     spec = spec_of({"clicks": CLICKS | {"mde": mde}})
     pairs = np.array([[1.0, 4.0], [3.0, 4.0]])
-    clicks, visits = planned_effect(spec.primary, pairs)(pairs, RNG).T
+    clicks, visits = planned_effect(spec.primary, UnitRecords(numbers=pairs))(pairs, RNG).T
     assert clicks.sum() / visits.sum() == pytest.approx(moved)
 
 
@@ -116,5 +177,21 @@ def test_an_arm_without_any_denominator_has_no_ratio_and_stops_nothing() -> None
     assert not isinstance(difference(spec, population, "clicks", "new", contamination="exclude"), Estimate)
 
 
-def arms(metric: str, values: Any) -> dict[str, dict[str, Any]]:
-    return {"old": {metric: values[0]}, "new": {metric: values[1]}}
+@pytest.mark.parametrize(("mde", "moved"), [({"relative": -0.10}, 0.9 * 49.5), ({"absolute": -4.0}, 45.5)])
+def test_the_planned_effect_moves_a_quantile_by_the_mde(mde: dict[str, float], moved: float) -> None:
+    metric = LATENCY | {"role": "primary", "margin": None, "mde": mde, "why": "speed is the question"}
+    spec = spec_of({"latency": metric})
+    values = np.arange(100.0)
+    rows = UnitRecords(rows=unit_rows_of(np.arange(100), values, units=100))
+    assert np.quantile(planned_effect(spec.primary, rows)(values, RNG), 0.5) == pytest.approx(moved)
+
+
+def numbers(drawn: DrawnUnits) -> Any:
+    assert drawn.numbers is not None
+    return drawn.numbers
+
+
+def arms(metric: str, values: Any) -> Arms:
+    places = np.arange(len(values[0]))
+    drawn = (DrawnUnits(of=UnitRecords(numbers=each), places=places, numbers=each) for each in values)
+    return {arm: {metric: each} for arm, each in zip(("old", "new"), drawn, strict=True)}
