@@ -67,7 +67,7 @@ def _measured(spec: ExperimentSpec, name: str, arm: str, drawn: DrawnUnits) -> M
     if did.ndim == 1:
         moments = moments_of(did)
     else:
-        pair, own = joint_moments_of(*did.T), did[:, 0]
+        pair, own = joint_moments_of(*did.T), np.zeros(1)
         bare = int(np.count_nonzero((did[:, 0] != 0) & (did[:, 1] == 0)))
         if pair.mean_y:
             moments, own = pair.linearised(), linearised(did)
@@ -83,7 +83,7 @@ def _measured(spec: ExperimentSpec, name: str, arm: str, drawn: DrawnUnits) -> M
         cap=drawn.of.cap,
         cap_removes_all=drawn.of.cap is not None and drawn.of.cap <= 0,
         without_denominator=bare,
-        pair=pair,
+        pair=pair if pair and pair.n else None,
         history=_history(drawn, did),
         history_days=drawn.of.history_days,
     )
