@@ -19,6 +19,7 @@ from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.planning import Plan, plan_experiment, play_through, write_curves
 from abflow.lifecycle.steps import due, run_step
 from abflow.settings import Settings, load_settings
+from abflow.simulate.truth import EventTruth, Truth
 from abflow.spec.calendar import Step
 from abflow.store.files import to_json
 from tests.lifecycle.world import EQUAL, World, spec_of
@@ -26,6 +27,7 @@ from tests.lifecycle.world import EQUAL, World, spec_of
 ROOT = Path(__file__).parents[2]
 ASSUMED = ("returned=0.30", "revenue=20,50")
 SHORT_AA = {"start": "2026-10-01", "enroll_days": 1, "days": 2}
+POPULAR = [f"item-{number:03}" for number in range(40)]
 WITHOUT_MODEL = {"model": None, "variants": {"control": {"weight": 0.5}, "treatment": {"weight": 0.5}}}
 
 
@@ -113,6 +115,75 @@ def test_a_decision_is_played_through_on_the_units_of_the_aa_phase(world: World)
     assert played.table.sentences[-1].startswith("Played through 20 times with ")
     assert play_through(plan, settings(world), runs=20, seed=1) == played
     assert '"played": {' in to_json(played.table)
+
+
+LOYAL = Truth(
+    units_per_day=1500,
+    history_days=4,
+    established_share=1.0,
+    returning=2.0,
+    active_days=60,
+    events={
+        "session": EventTruth(share=0.5, per_day=1.5, value=None),
+        "purchase": EventTruth(share=0.5, per_day=0.8),
+    },
+)
+LATENCY = {
+    "role": "guardrail",
+    "kind": "quantile",
+    "value": "latency_ms",
+    "q": 0.95,
+    "window_days": 1,
+    "direction": "decrease",
+    "margin": {"relative": 0.1},
+}
+
+
+@pytest.mark.slow
+def test_history_quantiles_and_filters_are_played_as_they_decide(world: World) -> None:
+    phases = world.plain["phases"] | {"shadow": {"skip": "nothing to mirror"}, "aa": SHORT_AA}
+    returned = world.plain["metrics"]["returned"] | {"mde": {"relative": 0.1}}
+    metrics = world.plain["metrics"] | {"returned": returned, "latency": LATENCY}
+    world.write(phases=phases, metrics=metrics, analysis={"cuped": {"days": 4}})
+    world.draw(LOYAL)
+    read = {"returned": returned | {"where": {"item_id": POPULAR}}, "latency": LATENCY | {"where": {"fallback": False}}}
+    world.write(metrics=metrics | read)
+    bench = world.bench()
+    assert bench.calendar.aa is not None
+    for day in bench.calendar.aa.days_through(bench.calendar.aa.last):
+        bench.unit_day(day)
+    plan = planned(world)
+    played = play_through(plan, settings(world), runs=40, seed=1)
+    found = played.table.played
+    assert found is not None
+    assert found.history_days == 4
+    assert len(found.left_out) == 1
+    told = played.table.sentences[-1]
+    assert " CUPED takes off what they did in the 4 days before they entered it." in told
+    assert told.endswith(
+        " Not played: CUPED of error_rate, because exposures are logged only while the experiment runs, and before "
+        "the A/A phase it did not."
+    )
+    world.write(analysis={})
+    without = play_through(planned(world), settings(world), runs=40, seed=1).table.played
+    assert without is not None
+    assert (without.history_days, without.left_out) == (None, ())
+    assert without.power.hits < found.power.hits
+
+
+@pytest.mark.slow
+def test_without_logs_of_the_days_before_cuped_is_not_played_and_that_is_said(world: World) -> None:
+    phases = world.plain["phases"] | {"shadow": {"skip": "nothing to mirror"}, "aa": SHORT_AA}
+    world.write(phases=phases, analysis={"cuped": {"days": 4}})
+    world.draw(EQUAL)
+    bench = world.bench()
+    assert bench.calendar.aa is not None
+    for day in bench.calendar.aa.days_through(bench.calendar.aa.last):
+        bench.unit_day(day)
+    played = play_through(planned(world), settings(world), runs=5, seed=1).table.played
+    assert played is not None
+    why = "because the logs have no day before the A/A phase"
+    assert played.left_out == (f"CUPED of returned, {why}", f"CUPED of revenue, {why}")
 
 
 def test_without_an_aa_phase_there_are_no_units_to_play_with(world: World) -> None:

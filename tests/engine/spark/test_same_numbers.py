@@ -17,6 +17,7 @@ from abflow.engine.history import outcomes_of
 from abflow.engine.measuring import Recorded, measure_in_depth, unit_values
 from abflow.engine.outcome_day import build_outcome_day
 from abflow.engine.unit_day import Partition, UnitDay
+from abflow.engine.unit_records import unit_records
 from abflow.engine.unit_state import KnownState, roll_state
 from abflow.logs.layout import day_log
 from abflow.logs.resources import Resources
@@ -156,6 +157,7 @@ def test_history_buckets_and_percentiles_are_the_same(tmp_path: Path) -> None:
     """What units did before, who was given the wrong variant, and a cap that the units themselves set."""
     spec = small_experiment(
         "  paid: {role: primary, kind: mean, event: purchase, value: value, cap: p75, mde: {relative: 0.1}}\n"
+        "  median: {role: secondary, kind: quantile, q: 0.5, value: value, source: outcomes, event: purchase}\n"
         "analysis: {cuped: {days: 1}}\n",
         enroll_days=1,
         days=1,
@@ -170,7 +172,7 @@ def test_history_buckets_and_percentiles_are_the_same(tmp_path: Path) -> None:
         for n, day in ((-1, before), (0, START))
     }
     built = by_engine(spec, tmp_path, shown, done, "parquet")
-    populations, values = [], []
+    populations, values, records = [], [], []
     for engine, partitions in zip(ENGINES, built, strict=True):
         own = on(engine, spec)
         log = day_log("outcomes", tmp_path / "o", before)
@@ -178,10 +180,14 @@ def test_history_buckets_and_percentiles_are_the_same(tmp_path: Path) -> None:
         record = replace(recorded(own, tmp_path / f"{engine} state", partitions), before=(past,))
         populations.append(measure_in_depth(own, record, resources=resources()))
         values.append(unit_values(own, record, "paid", "keep_first", resources=resources()))
+        records.append(unit_records(own, record, ["paid", "median"], at_most=20, resources=resources()))
     one, other = populations
     assert one.misassigned == other.misassigned
     assert one.misassigned
     for left, right in zip(one.measured, other.measured, strict=True):
+        if left.rows:
+            assert right.rows == left.rows
+            continue
         assert left.history is not None
         assert right.history is not None
         # A percentile lies between two units, and Spark weighs them by another formula.
@@ -190,3 +196,15 @@ def test_history_buckets_and_percentiles_are_the_same(tmp_path: Path) -> None:
         assert np.allclose(right.history.cross, left.history.cross, rtol=1e-14)
     for variant in spec.variants:
         assert np.allclose(values[1][variant], values[0][variant], rtol=1e-15)
+    (paid, median), (same_paid, same_median) = ((found["paid"], found["median"]) for found in records)
+    assert paid.units == same_paid.units == median.units == same_median.units == 15  # every second one
+    assert paid.before is not None
+    assert paid.before.any()
+    for these, those in ((paid.numbers, same_paid.numbers), (paid.before, same_paid.before)):
+        assert these is not None
+        assert those is not None
+        assert np.allclose(those, these, rtol=1e-15)
+    assert median.rows is not None
+    assert same_median.rows is not None
+    assert same_median.rows.values.tolist() == median.rows.values.tolist()
+    assert same_median.rows.unit.tolist() == median.rows.unit.tolist()
