@@ -105,19 +105,26 @@ def play(course: Course, arms: Arms) -> Verdict:
         spec = day.spec
         so_far = {arm: {name: drawn.first(day.share) for name, drawn in of.items()} for arm, of in arms.items()}
         population = population_of(spec, so_far)
+        harms = _harms(day, population, course, dropped) if may_harm else {}
+        if len(dropped) + len(harms) == len(spec.treatments):
+            on = calendar_of(spec).test.start + timedelta(days=day.number - 1)
+            return stopped_for_harm(spec, [*dropped.values(), *harms.values()], on=on, spec_sha256="", continued={})
         if day.is_look and not _goes_on(day, population, dropped):
             look = Look(day=day.number, final=day.is_last, planned=course.planned, past=past)
             comparisons, verdict = _read(spec, population, so_far, look, dropped)
             if verdict.decision is not Decision.NONE_YET:
                 return verdict
             past = (*past, left_behind(look, comparisons))
-        if may_harm and not day.is_last:
-            harms = find_harm(spec, population, day=day.number, planned=course.planned, dropped=dropped)
-            dropped |= {harm.arm: harm for harm in harms}
-            if len(dropped) == len(spec.treatments):
-                on = calendar_of(spec).test.start + timedelta(days=day.number - 1)
-                return stopped_for_harm(spec, list(dropped.values()), on=on, spec_sha256="", continued={})
+        dropped |= harms  # a look knows the arms that were dropped before its day
     raise TypeError("the cut-off decides")  # a bug: the last look is final
+
+
+def _harms(day: PlayedDay, population: Population, course: Course, dropped: Mapping[str, Harm]) -> dict[str, Harm]:
+    """Arms that are found to do harm on this day, before its look; on the last day nobody asks."""
+    if day.is_last:
+        return {}
+    harms = find_harm(day.spec, population, day=day.number, planned=course.planned, dropped=dropped)
+    return {harm.arm: harm for harm in harms}
 
 
 def _goes_on(day: PlayedDay, population: Population, dropped: Mapping[str, Harm]) -> bool:

@@ -25,7 +25,8 @@ class PlayedDecision:
     Attributes:
         arm: The treatment with the fewest units, which gets the effect.
         power: How often it is promoted.
-        units: Of every played experiment, all arms together; with its extension, where it has one.
+        units: Of every played experiment at the cut-off of the plan, all arms together.
+        extended_units: Of one that goes on as it promised; None where the plan promises nothing.
         drawn_from: Units that they are drawn from.
         history_days: Days before the A/A phase that CUPED reads, as far as the logs have them; None where it takes
             nothing off any metric.
@@ -35,6 +36,7 @@ class PlayedDecision:
     arm: str
     power: SimulatedPower
     units: int
+    extended_units: int | None
     drawn_from: int
     history_days: int | None
     left_out: tuple[str, ...]
@@ -98,7 +100,8 @@ def play_decision(
     return PlayedDecision(
         arm=arm,
         power=simulate_power(draw, promoted, runs=runs, seed=seed),
-        units=course.units,
+        units=round(course.planned),
+        extended_units=course.units if plan.extended is not plan else None,
         drawn_from=primary.units,
         history_days=min(past) if past else None,
         left_out=tuple(_left_out(plan, records)),
@@ -132,8 +135,9 @@ def played_in_words(spec: ExperimentSpec, played: PlayedDecision, *, formula: fl
     ends = f"{percent(found.lower, 1)} to {percent(found.upper, 1)}"
     promised = "the formulas give no power" if formula is None else f"the formulas say at least {percent(formula, 0)}"
     left_out = f" Not played: {'; and '.join(played.left_out)}." if played.left_out else ""
+    longer = f" ({count(played.extended_units)} where it goes on)" if played.extended_units else ""
     return (
-        f"Played through {count(found.runs)} times with {count(played.units)} units, drawn from "
+        f"Played through {count(found.runs)} times with {count(played.units)} units{longer}, drawn from "
         f"{count(played.drawn_from)} of the A/A phase: when {played.arm} {has}, it is promoted "
         f"{percent(found.power, 1)} of the time (95 %: {ends}); {promised}.{_past(spec, played)}{left_out}"
     )

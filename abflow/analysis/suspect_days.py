@@ -101,8 +101,8 @@ def _quantiles(drawn: DrawnUnits, q: float, ends: Sequence[int]) -> _ByDay:
     """As a row has them; the bin of a histogram is wider by half a percent."""
     rows, found = drawn.of.rows, np.full(len(ends), np.nan)
     if rows is not None and rows.values.size:
-        # Three times the rows beyond the quantile: those of drawn units are others.
-        near = min(rows.values.size, round(3 * min(q, 1 - q) * rows.values.size) + 1)
+        # Twice the rows beyond the quantile: those of drawn units are others.
+        near = min(rows.values.size, round(2 * min(q, 1 - q) * rows.values.size) + 1)
         for day, end in enumerate(ends):
             times = np.bincount(drawn.places[:end], minlength=rows.per_unit.size)
             value = _quantile(rows, times, q, near)

@@ -80,7 +80,7 @@ class ChosenRows:
         """All their rows by the logarithm of the value."""
         rows, there = self.rows, self.times[self.rows.unit]
         counts = np.add.reduceat(there, rows.starts) if there.size else np.zeros(0)
-        held, chosen = np.flatnonzero(counts > 0), np.flatnonzero((self.times > 0)[rows.unit])
+        held, chosen = np.flatnonzero(counts > 0), np.flatnonzero(there > 0)
         first = np.searchsorted(chosen, rows.starts[held])
         last = np.append(first[1:], chosen.size) - 1
         return LogHistogram(

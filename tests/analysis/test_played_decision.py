@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -238,8 +239,8 @@ def test_a_quantile_that_guards_costs_the_power_that_its_formula_says() -> None:
 def test_equal_versions_win_as_seldom_as_the_error_level_says() -> None:
     spec = planned({"spent": AMOUNT}, analysis={"cuped": {"days": 14}})
     records = {"spent": with_past(0.8)}
+    # So many that they reach the precision of the plan: rule A5 holds no win back.
     course = course_of(spec, Inflow(first=(), later=200.0, kept=1.0, source="assumed"))
-    # An mde that every precision reaches, so that no win is held back.
     draw = drawing(spec, records, shares=arm_shares(spec), effects={}, units=course.units)
     found = simulate_power(draw, lambda arms: "new" in winners(play(course, arms)), runs=600, seed=1)
     assert found.power == pytest.approx(0.025, abs=3 * (0.025 * 0.975 / 600) ** 0.5)
@@ -280,6 +281,15 @@ def test_the_sentence_says_what_was_played_and_what_was_promised() -> None:
     assert "drawn from 20 000 of the A/A phase: when new has the planned effect on bought, it is promoted " in told
     assert told.endswith("the formulas say at least 80 %.")
     assert played_in_words(spec, found, formula=None).endswith("the formulas give no power.")
+
+
+def test_the_sentence_says_how_many_units_an_extension_has() -> None:
+    test = PHASES["test"] | {"extend": {"max_days": 43}}
+    spec = planned({"bought": RATE}, phases=PHASES | {"test": test})
+    found = played(spec, sized(spec), runs=5)
+    assert found.extended_units == pytest.approx(3 * found.units, abs=2)
+    told = played_in_words(spec, found, formula=None)
+    assert re.search(r"with [\d ]+ units \([\d ]+ where it goes on\), drawn from 20 000 of the A/A phase", told)
 
 
 def test_a_plan_that_follows_the_data_or_has_no_units_is_refused() -> None:
