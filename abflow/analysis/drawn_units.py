@@ -116,7 +116,7 @@ def planned_effect(metric: Metric, record: UnitRecords) -> Effect:
     size, relative = metric.mde.signed, metric.mde.relative is not None
     match metric:
         case ProportionMetric():
-            rate = 0.0 if record.numbers is None else float(record.numbers.mean())
+            rate = 0.0 if record.numbers is None or not record.units else float(record.numbers.mean())
             return flipped(size * rate if relative else size)
         case RatioMetric():
             return _on_the_numerator(size, relative=relative)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abflow.analysis.compare import compare
+from abflow.analysis.course import Course, PlayedDay
 from abflow.analysis.drawn_population import population_of
 from abflow.analysis.drawn_units import Arms
 from abflow.analysis.extension import is_precise, precision_reached
 from abflow.analysis.harm import Harm, find_harm
-from abflow.analysis.inflow import Inflow, counting_days
 from abflow.analysis.looks import Look, PastLook, left_behind
 from abflow.analysis.population import Contamination, Population
 from abflow.analysis.readout import Comparison, Readout
@@ -27,63 +27,6 @@ from abflow.stats.moments import linearised
 # Of the permutation test where one unit carries much of the effect: a p-value of 0.05 is known to 0.007, in a tenth of
 # the time that a real look takes for it.
 SPLITS = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayedDay:
-    """The end of a day that brought new mature units.
-
-    Attributes:
-        spec: The plan by then: longer once the test goes on as it promised.
-        number: Of the test, 1 for the first.
-        share: Of all drawn units, those that are mature by then.
-    """
-
-    spec: ExperimentSpec
-    number: int
-    share: float
-
-    @property
-    def is_look(self) -> bool:
-        """Whether the primary is read."""
-        return self.number in self.spec.looks
-
-    @property
-    def is_last(self) -> bool:
-        """Whether it is the cut-off."""
-        return self.number == self.spec.looks[-1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """The days of a test on which something may be decided, those of its extension behind those of its plan.
-
-    Attributes:
-        units: Mature at the end of the longest course, all arms together.
-        planned: Of them, at the cut-off of the plan.
-    """
-
-    units: int
-    planned: float
-    days: tuple[PlayedDay, ...]
-
-
-def course_of(spec: ExperimentSpec, inflow: Inflow) -> Course:
-    """When a plan is read, and with how many of its units."""
-    longest = spec.extended
-    first, last = spec.looks[-1], longest.looks[-1]
-    most = inflow.units(counting_days(longest, days=last))
-
-    def days() -> Iterator[PlayedDay]:
-        before = 0.0
-        for number in range(1, last + 1):
-            plan = spec if number <= first else longest
-            mature = inflow.units(counting_days(plan, days=number))
-            if mature > before or number in (first, last):
-                yield PlayedDay(spec=plan, number=number, share=mature / most if most else 0.0)
-            before = mature
-
-    return Course(units=round(most), planned=inflow.units(counting_days(spec, days=first)), days=tuple(days()))
 
 
 def play(course: Course, arms: Arms) -> Verdict:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from abflow.analysis.arm_rules import ArmAnswer
+from abflow.analysis.course import course_of
 from abflow.analysis.drawn_units import Arms, drawing, planned_effect
 from abflow.analysis.looks import arm_shares
-from abflow.analysis.played_course import course_of, play
+from abflow.analysis.played_course import play
 from abflow.analysis.sizing import Sizing
 from abflow.analysis.unit_records import UnitRecords
 from abflow.analysis.wording import count, percent

@@ -18,7 +18,8 @@ from abflow.analysis.population import ENTRY_DAY, POLICIES, Contamination, Measu
 from abflow.engine.attribution import attribution
 from abflow.engine.database import database
 from abflow.engine.grouped_moments import Group, grouped_moments
-from abflow.engine.history import PastDay, with_history
+from abflow.engine.history import PastDay
+from abflow.engine.history_moments import with_history
 from abflow.engine.measures import measures_of
 from abflow.engine.observed import Observed, observe, open_units
 from abflow.engine.overlap import overlaps

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from abflow.analysis.arm_rules import ArmAnswer
+from abflow.analysis.course import Course, course_of
 from abflow.analysis.drawn_population import population_of
 from abflow.analysis.drawn_units import Arms, drawing
 from abflow.analysis.harm import find_harm
 from abflow.analysis.inflow import Inflow
 from abflow.analysis.looks import arm_shares
-from abflow.analysis.played_course import SPLITS, Course, course_of, play
+from abflow.analysis.played_course import SPLITS, play
 from abflow.analysis.suspect_days import suspect_days
 from abflow.analysis.unit_records import UnitRecords
 from abflow.analysis.verdict import Decision, Verdict
@@ -119,25 +120,28 @@ def test_of_several_arms_those_without_harm_go_on() -> None:
     assert [arm.rule for arm in verdict.arms] == ["A7", "V2"]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_day_that_is_not_suspect_has_no_harm(seed: int) -> None:
+def test_a_day_that_is_not_suspect_has_no_harm() -> None:
     """The real check, made on every day, finds nothing on the days that are passed over."""
-    rng = np.random.default_rng(seed)
     spec = planned(METRICS)
-    course = course_of(spec, coming(float(rng.integers(20, 400))))
-    worse: dict[str, Effect] = {
-        "spent": multiplied(float(rng.uniform(0.8, 1.0))),
-        "clicks": lambda pairs, _: pairs * np.array([rng.uniform(0.85, 1.0), 1.0]),
-        "p95": multiplied(float(rng.uniform(1.0, 1.3))),
-        "p20": added(float(rng.uniform(0.0, 6.0))),
-    }
-    arms = drawn(spec, course, {"new": worse}, seed)
-    suspect = suspect_days(spec, arms, [day.share for day in course.days])
-    harmful = []
-    for day in course.days:
-        so_far = {arm: {name: one.first(day.share) for name, one in of.items()} for arm, of in arms.items()}
-        harmful.append(bool(find_harm(spec, population_of(spec, so_far), day=day.number, planned=course.planned)))
-    assert not [day for day, sure, may in zip(course.days, harmful, suspect, strict=True) if sure and not may]
+    found: list[tuple[bool, bool]] = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        course = course_of(spec, coming(float(rng.integers(20, 400))))
+        per_visit = np.array([rng.uniform(0.85, 1.0), 1.0])
+        worse: dict[str, Effect] = {
+            "spent": multiplied(float(rng.uniform(0.8, 1.0))),
+            "clicks": lambda pairs, _, by=per_visit: pairs * by,  # type: ignore[misc]
+            "p95": multiplied(float(rng.uniform(1.0, 1.3))),
+            "p20": added(float(rng.uniform(0.0, 6.0))),
+        }
+        arms = drawn(spec, course, {"new": worse}, seed)
+        suspect = suspect_days(spec, arms, [day.share for day in course.days])
+        for day, may_harm in zip(course.days, suspect, strict=True):
+            so_far = {arm: {name: one.first(day.share) for name, one in of.items()} for arm, of in arms.items()}
+            harms = find_harm(spec, population_of(spec, so_far), day=day.number, planned=course.planned)
+            found.append((bool(harms), may_harm))
+    assert sum(harmful for harmful, _ in found) > 20
+    assert (True, False) not in found
 
 
 def test_the_days_that_are_looked_at_for_harm_are_few_where_there_is_none() -> None:

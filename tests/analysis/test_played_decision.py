@@ -11,13 +11,14 @@ import pytest
 
 from abflow.analysis import played_course
 from abflow.analysis.arm_rules import ArmAnswer
+from abflow.analysis.course import course_of
 from abflow.analysis.drawn_population import population_of
 from abflow.analysis.drawn_units import Arms, drawing
 from abflow.analysis.inflow import Inflow
 from abflow.analysis.looks import arm_shares
 from abflow.analysis.measurement import Assumed, Assumptions
 from abflow.analysis.plan_table import plan_table
-from abflow.analysis.played_course import course_of, play
+from abflow.analysis.played_course import play
 from abflow.analysis.played_decision import PlayedDecision, deciding, play_decision, played_in_words
 from abflow.analysis.population import Population
 from abflow.analysis.sizing import Sizing, size_test
