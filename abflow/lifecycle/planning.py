@@ -25,8 +25,9 @@ from abflow.spec.loading import load_experiment
 from abflow.spec.metrics import ProportionMetric
 from abflow.spec.support import not_yet
 
-# Units of the A/A phase that are read for one unit of a played experiment: enough that hardly any comes twice.
-MOST_PER_UNIT = 10
+# Units of the A/A phase that are read for one unit of a played experiment, and for a small one: as many as tell apart
+# what drawing does from what the units do.
+MOST_PER_UNIT, MOST_AT_LEAST = 10, 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,8 @@ def play_through(plan: Plan, settings: Settings, *, runs: int, seed: int) -> Pla
         EvidenceMissing: The days of the A/A phase are not all aggregated.
         NotEnoughData: There are no units to be drawn.
     """
-    records = _aa_records(Bench(plan.spec, settings), at_most=MOST_PER_UNIT * math.ceil(plan.sizing.expected))
+    at_most = max(MOST_PER_UNIT * math.ceil(plan.sizing.expected), MOST_AT_LEAST)
+    records = _aa_records(Bench(plan.spec, settings), at_most=at_most)
     played = play_decision(plan.spec, plan.sizing, records, runs=runs, seed=seed)
     told = played_in_words(plan.spec, played, formula=plan.table.power_with_expected)
     return replace(plan, table=replace(plan.table, played=played, sentences=(*plan.table.sentences, told)))
@@ -103,7 +105,7 @@ def _aa_records(bench: Bench, *, at_most: int) -> dict[str, UnitRecords]:
         raise SpecError(f"{spec.experiment} has no A/A phase, whose units a decision is played through with")
     recorded = bench.recorded(period, period.last, history=True)
     metrics = list(deciding(spec).metrics)
-    return unit_records(spec, recorded, metrics, at_most=max(at_most, 1), resources=bench.settings.resources)
+    return unit_records(spec, recorded, metrics, at_most=at_most, resources=bench.settings.resources)
 
 
 def _read(experiment: str, settings: Settings) -> ExperimentSpec:

@@ -106,9 +106,12 @@ def played(spec: ExperimentSpec, sizing: Sizing, *, runs: int = RUNS, seed: int 
         ({"bought": RATE, "errors": SAFE}, {}, 0.80, 0.90),  # the formula adds up misses that also fall together
         ({"bought": RATE}, {"method": "group_sequential", "looks": [6, 11]}, 0.80, 0.80),
         ({"bought": RATE}, {"method": "always_valid"}, 0.80, 0.90),  # sized for the last day alone
+        ({"spent": AMOUNT}, {"method": "sprt"}, 0.80, 0.90),
+        ({"spent": AMOUNT}, {"method": "bayesian"}, 0.80, 0.80),
+        ({"bought": RATE}, {"method": "bayesian", "looks": [6, 11]}, 0.80, 0.80),
         ({"bought": RATE | {"margin": {"absolute": -0.02}}}, {"preset": "do_no_harm"}, 0.80, 0.80),
     ],
-    ids=["rate", "mean", "guarded", "group_sequential", "always_valid", "do_no_harm"],
+    ids=["rate", "mean", "guarded", "group_sequential", "always_valid", "sprt", "bayesian", "looks", "do_no_harm"],
 )
 def test_with_the_units_it_needs_a_plan_keeps_the_power_that_its_formulas_promise(
     metrics: dict[str, Any], analysis: dict[str, Any], least: float, most: float
