@@ -25,8 +25,7 @@ from abflow.spec.loading import load_experiment
 from abflow.spec.metrics import ProportionMetric
 from abflow.spec.support import not_yet
 
-# Units of the A/A phase that are read for one unit of a played experiment, and for a small one: as many as tell apart
-# what drawing does from what the units do.
+# Units of the A/A phase that are read at most: so many for each unit of a played experiment, or so many in all.
 MOST_PER_UNIT, MOST_AT_LEAST = 10, 10_000
 
 

@@ -108,7 +108,7 @@ def played(spec: ExperimentSpec, sizing: Sizing, *, runs: int = RUNS, seed: int 
         ({"bought": RATE}, {"method": "always_valid"}, 0.80, 0.90),  # sized for the last day alone
         ({"spent": AMOUNT}, {"method": "sprt"}, 0.80, 0.90),
         ({"spent": AMOUNT}, {"method": "bayesian"}, 0.80, 0.80),
-        ({"bought": RATE}, {"method": "bayesian", "looks": [6, 11]}, 0.80, 0.80),
+        ({"spent": AMOUNT}, {"method": "bayesian", "looks": [6, 11]}, 0.80, 0.80),
         ({"bought": RATE | {"margin": {"absolute": -0.02}}}, {"preset": "do_no_harm"}, 0.80, 0.80),
     ],
     ids=["rate", "mean", "guarded", "group_sequential", "always_valid", "sprt", "bayesian", "looks", "do_no_harm"],
