@@ -56,7 +56,7 @@ UNIT_DAY = UnitDay(
         context=("country",),
         has_propensity=False,
         has_ids=False,
-        latest=datetime(2026, 10, 1, 23, 59, 59, 999999),  # noqa: DTZ001  UTC without a zone, as logs are read
+        last_day=DAY,
         largest={},
         served=(Served(variant="a", model_version=None, fallback=True, exposures=3),),
     ),
@@ -69,7 +69,7 @@ UNIT_DAY = UnitDay(
         repeated=0,
         events={"visit": 3, 'a "quoted" event': 1},
         has_ids=True,
-        latest=None,
+        latest=datetime(2026, 10, 1, 23, 59, 59, 999999),  # noqa: DTZ001  UTC without a zone, as logs are read
         largest={"purchase:value": 0.1},
     ),
 )
