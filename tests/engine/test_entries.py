@@ -80,9 +80,8 @@ def test_thirty_two_variants_stay_apart(tmp_path: Path) -> None:
     rows += [exposure("u00", "v31", at(0, 2)), exposure("u31", "v05", at(0, 3)), exposure("u31", "v07", at(0, 4))]
     made = build(spec, tmp_path, by_day(rows, days=1), by_day([], days=1))[START]
     file = tmp_path / "unit_day" / str(START) / made.exposure_log.files[0]
-    found = duckdb.sql(
-        f"select first_variant, lowest_variant, highest_variant from '{file}' order by unit_id"
-    ).fetchall()
+    query = f"select first_variant, lowest_variant, highest_variant from '{file}' order by unit_id"
+    found = duckdb.connect().execute(query).fetchall()
     assert found[0] == ("v00", "v00", "v31")
     assert found[31] == ("v31", "v05", "v31")
     assert all(seen == (name, name, name) for name, seen in zip(names[1:31], found[1:31], strict=True))
