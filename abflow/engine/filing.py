@@ -5,7 +5,7 @@ from __future__ import annotations
 from abflow.errors import ContractBroken
 from abflow.logs.layout import DayLog
 
-FORMAT = 7  # of the partition; raised when its columns change, so that old partitions are built again
+FORMAT = 8  # of the partition; raised when its columns change, so that old partitions are built again
 UNIT_COLUMN = "user_id"
 # Of rows without ids.
 NO_KEY = "cast(null as bigint) as id_high, cast(null as bigint) as id_low"

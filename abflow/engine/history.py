@@ -110,6 +110,7 @@ def open_histories(
     period: Period,
     before: Sequence[PastDay],
     partitions: Sequence[Partition],
+    aa: Sequence[Partition] = (),
 ) -> list[History]:
     """Make the table `histories`: what enrolled units did, and the same in the days before their own first exposure.
 
@@ -122,6 +123,7 @@ def open_histories(
         period: The phase.
         before: Days before the phase that the logs have.
         partitions: The days of the phase: units that enter later have a history in them, and late rows lie there.
+        aa: The days of the A/A phase before, whose events count no second time.
 
     Returns:
         The metrics that have a history; none where the plan has no CUPED.
@@ -130,9 +132,13 @@ def open_histories(
     if cuped is None or not histories:
         return []
     pasts = sorted({past for each in histories for past in each.past})
-    _add_up(
-        db, pasts, [*before, *partitions], ran=[day.day for day in before if day.ran], period=period, days=cuped.days
-    )
+    # Nobody's history lasts beyond the day on which the last unit enters.
+    until, known = midnight(period.enroll_end), {day.day for day in before}
+    filed: list[Filed] = [*before, *partitions]
+    asked = {past.total.measure for past in pasts}
+    not_read = [day for day in aa if day.day not in known]
+    show_rows_once(db, filed, asked, every=measures_of(spec), aa=not_read, until=until)
+    _add_up(db, pasts, filed, ran=[day.day for day in before if day.ran], period=period, days=cuped.days)
     make(db, "histories", filled("histories", numbers="".join(_numbers(each, pasts) for each in histories)))
     return histories
 
@@ -164,8 +170,6 @@ def _add_up(
     days: int,
 ) -> None:
     """Make the table `past`: one column per number, of units that did anything."""
-    # Nobody's history lasts beyond the day on which the last unit enters.
-    show_rows_once(db, filed, {past.total.measure for past in pasts}, until=midnight(period.enroll_end))
     times = {"earliest": midnight(period.start - timedelta(days=days))}
     if ran:
         times |= {"ran_from": midnight(min(ran)), "ran_until": midnight(max(ran) + timedelta(days=1))}

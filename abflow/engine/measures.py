@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from abflow.errors import SpecError
+from abflow.logs.expressions import literal
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import (
     EXPOSURES,
@@ -117,11 +119,35 @@ def measures_of(spec: ExperimentSpec) -> tuple[Measure, ...]:
     wanted = {measure for metric in spec.metrics.values() for measure in measures_read(metric)}
     measured = {(measure.event_type, measure.rows) for measure in wanted if measure.column}
     found = tuple(sorted(m for m in wanted if m.column or (m.event_type, m.rows) not in measured))
-    labels = [measure.label for measure in found]
+    labels = [measure.label for measure in (*found, *leftovers_of(found))]
     if len({*labels}) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         raise SpecError(f"metrics: {twice!r} names an event and also what is read of another; rename the event")
     return found
+
+
+def leftovers_of(measures: Iterable[Measure]) -> tuple[Measure, ...]:
+    """Event types of which only some rows are read, sorted: of the others those are kept that have an id.
+
+    The earliest row of an id may be one that no metric reads, and then its repeats do not count.
+    """
+    read = [measure for measure in measures if not measure.of_exposures]
+    whole = {measure.event_type for measure in read if not measure.rows}
+    return tuple(Measure(event_type) for event_type in sorted({measure.event_type for measure in read} - whole))
+
+
+def same_event(measures: Iterable[Measure]) -> str:
+    """SQL text: equal for measures whose rows may be repeats of one another: those of an event type, if it is filtered.
+
+    Measures of all rows of an event find the same row to be the earliest of an id, each by itself.
+    """
+    outcomes = [measure for measure in measures if not measure.of_exposures]
+    filtered = sorted({measure.event_type for measure in outcomes if measure.rows})
+    cases = ""
+    for event_type in filtered:
+        labels = {measure.label for measure in outcomes if measure.event_type == event_type} | {event_type}
+        cases += f" when measure in ({', '.join(map(literal, sorted(labels)))}) then {literal(event_type)}"
+    return f"case{cases} else measure end" if cases else "measure"
 
 
 def columns_needed(spec: ExperimentSpec, *, of_exposures: bool) -> dict[str, str]:

@@ -50,17 +50,20 @@ class Recorded:
         partitions: The days of the phase so far.
         before: Days before the phase, as far as the logs have them, for what units did before they were exposed; empty
             where nobody asks for that.
+        aa: Days of the A/A phase before a test; empty where no event of the test has an id that one of theirs may have.
     """
 
     period: Period
     state: KnownState
     partitions: tuple[Partition, ...]
     before: tuple[PastDay, ...] = ()
+    aa: tuple[Partition, ...] = ()
 
     @property
     def inputs(self) -> str:
         """Hash of what everything was made from."""
         made_from = [partition.made.inputs for partition in self.partitions] + [day.inputs for day in self.before]
+        made_from += [day.made.outcome_log.inputs for day in self.aa]
         return hashlib.sha256("".join(made_from).encode()).hexdigest()
 
     @property
@@ -84,7 +87,7 @@ def measure_in_depth(spec: ExperimentSpec, recorded: Recorded, *, resources: Res
         by_segment = (slices_of(grouped_moments(db, metrics, level=each.level), each.name) for each in segments)
         outcomes = [measure for measure in measures_of(spec) if not measure.of_exposures]
         if outcomes:
-            show_rows_once(db, days, outcomes)
+            show_rows_once(db, days, outcomes, every=measures_of(spec), aa=recorded.aa)
         return replace(
             population,
             slices=(*population.slices, *chain.from_iterable(by_segment)),
@@ -100,10 +103,12 @@ def _population(db: Database, spec: ExperimentSpec, recorded: Recorded, metrics:
     measured = [m for each in metrics for policy in POLICIES for m in _measured(db, each, days, policy)]
     if recorded.before:
         past, phase = recorded.before, recorded.partitions
-        measured = with_history(db, spec, metrics, measured, period=recorded.period, before=past, partitions=phase)
+        measured = with_history(
+            db, spec, metrics, measured, period=recorded.period, before=past, partitions=phase, aa=recorded.aa
+        )
     return Population(
         cohorts=cohorts_of(db, spec, recorded.state.made),
-        measured=(*measured, *measured_quantiles(db, spec, recorded.partitions, end=recorded.end)),
+        measured=(*measured, *measured_quantiles(db, spec, recorded.partitions, end=recorded.end, aa=recorded.aa)),
         events_seen=recorded.state.made.events_seen,
         misassigned=misassigned(db, spec),
         slices=slices_of(days, ENTRY_DAY),
@@ -127,7 +132,8 @@ def unit_values(
     asked = spec.metrics[metric]
     with open_phase(spec, recorded, resources) as (db, metrics):
         if isinstance(asked, QuantileMetric):
-            passes = pass_over_rows(db, spec, {metric: asked}, recorded.partitions, end=recorded.end)
+            days, end = recorded.partitions, recorded.end
+            passes = pass_over_rows(db, spec, {metric: asked}, days, end=end, aa=recorded.aa)
             names = [passes.cuts[metric, contamination].pooled, "y"]
             query = filled("quantile_values", numbers=", ".join(names))
         else:

@@ -10,9 +10,9 @@ from typing import Any
 from abflow.engine.database import database
 from abflow.engine.filing import FORMAT, NO_KEY, UNIT_COLUMN, key_of, refuse_nulls
 from abflow.engine.inputs import digest_of
-from abflow.engine.measures import Measure, columns_needed, measures_of
+from abflow.engine.measures import Measure, columns_needed, leftovers_of, measures_of, same_event
 from abflow.engine.row_filters import condition
-from abflow.engine.statements import filled, one, rows, statement, write
+from abflow.engine.statements import filled, make, one, rows, show, statement, write
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
 from abflow.logs.database import Database
@@ -33,7 +33,7 @@ class OutcomeDay:
         read: Rows that some metric reads, by measure, before any is left out.
         repeated: Events of a type that some metric reads and whose event_id had come before in the file.
         events: Events by type, also of a type of which no row passes any metric's filter.
-        has_ids: Whether any of them has an event_id.
+        has_ids: Whether any of them, or of the rows that no filter lets pass, has an event_id.
         latest: Time of the last one.
         largest: The largest size of a measured value, by measure.
     """
@@ -77,11 +77,13 @@ def build_outcome_day(
         with reading(log):
             total = one(db, "select count(*) from raw_outcomes")
             count_read(rows=total)
-            repeats = "event_id" in columns and _has_repeats(db)
+            differ = "event_id" in columns and _has_ids_that_differ(db, measures)
+            repeats = differ or ("event_id" in columns and _has_repeats(db))
             if repeats:  # the repeats may be rows that cannot count
                 _refuse_what_cannot_count(db, log, measures)
             key = key_of("event_id") if "event_id" in columns else NO_KEY
-            write(db, filled("events_of_ids" if repeats else "events", key=key), folder / file)
+            source = "earliest_rows" if differ else "measured_rows"
+            write(db, filled("events_of_ids" if repeats else "events", rows=source, key=key), folder / file)
             read = _by_measure(db) if repeats else {}
             kept = {row["measure"]: row for row in rows(db, filled("events_kept", file=literal(str(folder / file))))}
             if not all(_can_count(measure, kept[measure.label]) for measure in measures if measure.label in kept):
@@ -89,6 +91,8 @@ def build_outcome_day(
             whole = {measure.event_type: measure.label for measure in reversed(measures) if not measure.rows}
             filtered = _by_type(db, columns, {measure.event_type for measure in measures} - {*whole})
     read = read or {label: row["events"] for label, row in kept.items()}
+    for leftover in leftovers_of(measures):
+        read.pop(leftover.label, None)
     by_type = filtered | {
         event: (read[label], kept[label]["events"]) for event, label in whole.items() if label in kept
     }
@@ -144,7 +148,10 @@ def _open(db: Database, spec: ExperimentSpec, log: DayLog) -> dict[str, str]:
     needed = dict.fromkeys(("timestamp", UNIT_COLUMN, "event_type"), "the outcome log")
     needed |= columns_needed(spec, of_exposures=False)
     require_columns(log, columns, needed)
-    layers = [_layer(layer, columns, log) for layer in _layers(_measures(spec))]
+    measures = _measures(spec)
+    layers = [_layer(layer, columns, log) for layer in _layers(measures)]
+    if "event_id" in columns and leftovers_of(measures):
+        layers.append(_leftovers(measures, columns, log))
     kind = "view" if log.format is LogFormat.PARQUET else "table"
     with reading(log):
         db.execute(f"create or replace temp {kind} measured_rows as {' union all '.join(layers)}")
@@ -188,6 +195,24 @@ def _layer(measures: list[Measure], columns: dict[str, str], log: DayLog) -> str
     )
 
 
+def _leftovers(measures: tuple[Measure, ...], columns: dict[str, str], log: DayLog) -> str:
+    """Events that no filter of their type lets pass, but whose id may come again: under the name of their type."""
+    unit, event_type = (as_text(name, columns[name]) for name in (UNIT_COLUMN, "event_type"))
+    event_id, happened = _event_id(columns), utc("timestamp", columns["timestamp"], log)
+    types = [leftover.event_type for leftover in leftovers_of(measures)]
+    passes = " or ".join(
+        f"({event_type} = {literal(m.event_type)} and {condition(m.where, lambda name: as_text(name, columns[name]))})"
+        for m in measures
+        if m.event_type in types
+    )
+    return (
+        f"select {unit} as unit_id, {event_type} as measure, {happened} as happened, cast(null as double) as amount, "
+        f"true as is_counted, {event_id} as event_id from raw_outcomes where {event_type} in "
+        f"({', '.join(map(literal, types))}) and {event_id} is not null and {unit} is not null "
+        f"and {happened} is not null and not coalesce({passes}, false)"
+    )
+
+
 def _number(column: str, type_: str) -> str:
     given = as_text(column, type_) if type_ == "JSON" else identifier(column)
     return f"try_cast({given} as double)"
@@ -207,6 +232,15 @@ def _refuse_what_cannot_count(db: Database, log: DayLog, measures: tuple[Measure
             f"log 'outcomes', day {log.day}: {broken.column} of {count} {broken.event_type!r} events in {log.folder} "
             "is missing or not a finite number; correct the log, because counting it as 0 would move the mean"
         )
+
+
+def _has_ids_that_differ(db: Database, measures: tuple[Measure, ...]) -> bool:
+    """Whether rows of one id differ where a filter may let the later one pass; then makes the view `earliest_rows`."""
+    if not any(measure.rows for measure in measures):
+        return False
+    make(db, "ids_that_differ", filled("ids_that_differ", same_event=same_event(measures)))
+    show(db, "earliest_rows", filled("earliest_rows", same_event=same_event(measures)))
+    return one(db, "select count(*) from ids_that_differ") > 0
 
 
 def _has_repeats(db: Database) -> bool:

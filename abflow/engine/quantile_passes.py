@@ -8,7 +8,7 @@ from datetime import date
 
 from abflow.analysis.population import POLICIES, Contamination
 from abflow.engine.instants import midnight
-from abflow.engine.measures import Measure, rows_of
+from abflow.engine.measures import Measure, measures_of, rows_of
 from abflow.engine.rows_once import show_rows_once
 from abflow.engine.statements import filled, make, statement
 from abflow.engine.unit_day import Partition
@@ -86,6 +86,7 @@ def pass_over_rows(
     partitions: Sequence[Partition],
     *,
     end: date,
+    aa: Sequence[Partition] = (),
 ) -> Passes:
     """Make the table `unit_rows`: rows of every mature unit that has any, and how many are at or below each cut.
 
@@ -97,8 +98,9 @@ def pass_over_rows(
         metrics: What is read; at least one.
         partitions: The days of the phase.
         end: The cut-off, a day that does not count any more.
+        aa: The days of the A/A phase, whose events count no second time.
     """
-    scopes = open_readers(db, metrics.values(), partitions, end=end)
+    scopes = open_readers(db, spec, metrics.values(), partitions, end=end, aa=aa)
     histograms = _histograms(db)
     cuts: dict[tuple[str, Contamination], Cut] = {}
     for name, metric in metrics.items():
@@ -115,11 +117,17 @@ def pass_over_rows(
 
 
 def open_readers(
-    db: Database, metrics: Iterable[QuantileMetric], partitions: Sequence[Partition], *, end: date
+    db: Database,
+    spec: ExperimentSpec,
+    metrics: Iterable[QuantileMetric],
+    partitions: Sequence[Partition],
+    *,
+    end: date,
+    aa: Sequence[Partition] = (),
 ) -> tuple[Scope, ...]:
     """Make the view `rows_once`, and the table `readers`: from when to when each unit's rows count in every scope."""
     scopes = tuple(dict.fromkeys(Scope(rows_of(metric), metric.window_days) for metric in metrics))
-    show_rows_once(db, partitions, {scope.measure for scope in scopes})
+    show_rows_once(db, partitions, {scope.measure for scope in scopes}, every=measures_of(spec), aa=aa)
     readers = [
         filled("quantile_readers", scope=str(number), measure=literal(scope.measure.label), ends=scope.ends)
         for number, scope in enumerate(scopes)

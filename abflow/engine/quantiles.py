@@ -21,7 +21,7 @@ _Kind = tuple[int, str, bool]  # scope, variant, and whether the units were seen
 
 
 def measured_quantiles(
-    db: Database, spec: ExperimentSpec, partitions: Sequence[Partition], *, end: date
+    db: Database, spec: ExperimentSpec, partitions: Sequence[Partition], *, end: date, aa: Sequence[Partition] = ()
 ) -> tuple[Measured, ...]:
     """Every quantile in every variant, under both ways of treating units seen in two variants.
 
@@ -30,11 +30,12 @@ def measured_quantiles(
         spec: The experiment.
         partitions: The days of the phase.
         end: The cut-off, a day that does not count any more.
+        aa: The days of the A/A phase, whose events count no second time.
     """
     metrics = {name: metric for name, metric in spec.metrics.items() if isinstance(metric, QuantileMetric)}
     if not metrics:
         return ()
-    passes = pass_over_rows(db, spec, metrics, partitions, end=end)
+    passes = pass_over_rows(db, spec, metrics, partitions, end=end, aa=aa)
     sums = _sums(db, passes.cuts.values())
     found = []
     for (name, policy), cut in passes.cuts.items():

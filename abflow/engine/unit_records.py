@@ -91,7 +91,7 @@ def _rows(db: Database, spec: ExperimentSpec, metrics: Sequence[str], recorded: 
     asked = {name: metric for name in metrics if isinstance(metric := spec.metrics[name], QuantileMetric)}
     if not asked:
         return {}
-    scopes = open_readers(db, list(asked.values()), recorded.partitions, end=recorded.end)
+    scopes = open_readers(db, spec, list(asked.values()), recorded.partitions, end=recorded.end, aa=recorded.aa)
     found = {}
     for name, metric in asked.items():
         scope = scopes.index(Scope(rows_of(metric), metric.window_days))

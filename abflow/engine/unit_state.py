@@ -2,7 +2,7 @@
 
 The cost of a day is that of its own logs and of the units, not of the days before it. Three things reach back to
 earlier days, and only for the units that they touch: an exposure that arrives late and moves a unit's entry, a row
-whose time lies in a later day than its file, and an event_id that was there before.
+whose time lies in a later day than its file, and an event_id that was there before, also in the A/A phase.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from abflow.engine.aa_events import show_aa_events
 from abflow.engine.database import database
 from abflow.engine.inputs import digest_of
 from abflow.engine.instants import midnight
-from abflow.engine.measures import Total, totals_of
+from abflow.engine.measures import Total, measures_of, same_event, totals_of
 from abflow.engine.statements import filled, make, one, read, show, statement, write
 from abflow.engine.unit_day import Filed, Partition
 from abflow.errors import DataError
@@ -26,7 +27,7 @@ from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.calendar import Period, Phase
 from abflow.spec.experiment import ExperimentSpec
 
-FORMAT = 1  # of the state; raised when its columns change
+FORMAT = 2  # of the state; raised when its columns change
 # Sums are added as whole numbers of this many bits, so that neither order nor threads change their last digit.
 # A hugeint has 126: that leaves room for 2^36 rows.
 BITS = 90
@@ -67,13 +68,16 @@ class KnownState:
         return self.folder / self.made.files[0]
 
 
-def state_inputs(spec: ExperimentSpec, period: Period, partitions: list[Partition]) -> list[str]:
+def state_inputs(
+    spec: ExperimentSpec, period: Period, partitions: list[Partition], aa: Sequence[Partition] = ()
+) -> list[str]:
     """Hash of what the state of each day is made from, day by day; each one holds those before it."""
+    known = [day.made.outcome_log.inputs for day in aa]
     totals = [f"{total}{total.measure.rows}" for total in totals_of(spec)]
     inputs = digest_of(format=FORMAT, phase=period.phase, start=period.start, totals=totals)
     chain = []
     for partition in partitions:
-        inputs = digest_of(before=inputs, day=partition.made.inputs)
+        inputs = digest_of(before=inputs, day=partition.made.inputs, aa=known if partition.has_ids else [])
         chain.append(inputs)
     return chain
 
@@ -84,6 +88,7 @@ def roll_state(
     partitions: list[Partition],
     folder: Path,
     *,
+    aa: Sequence[Partition] = (),
     known: KnownState | None = None,
     resources: Resources = WHOLE_MACHINE,
 ) -> UnitState:
@@ -94,6 +99,7 @@ def roll_state(
         period: The phase.
         partitions: One per day of the phase so far, in order.
         folder: Where to write.
+        aa: The days of the A/A phase before a test, whose events count no second time.
         known: An earlier state; what it does not fit, because a day was restated since, is done again.
         resources: What DuckDB may take.
 
@@ -102,7 +108,7 @@ def roll_state(
     """
     if not partitions:
         raise DataError(f"phase {period.phase} has no day yet; aggregate its first day, {period.start}, first")
-    chain = state_inputs(spec, period, partitions)
+    chain = state_inputs(spec, period, partitions, aa)
     done = chain.index(known.made.inputs) + 1 if known and known.made.inputs in chain else 0
     file = f"units-{chain[-1][:16]}.parquet"
     totals = totals_of(spec)
@@ -112,11 +118,12 @@ def roll_state(
             make(db, "state", filled("state_read", totals=_columns(totals)))
         else:
             make(db, "state", filled("state_empty", context=_context(partitions[0]), totals=_empty(totals)))
+        ids = _Ids(same_event=same_event(measures_of(spec)), aa=show_aa_events(db, aa))
         state = "select * from state"
         for number in range(done, len(partitions)):
             if number > done:
                 make(db, "state", state)
-            state = _roll_day(db, period, partitions[: number + 1], totals)
+            state = _roll_day(db, period, partitions[: number + 1], totals, ids)
         write(db, filled("state_written", totals=_columns(totals), state=state), folder / file)
         units = one(db, f"select count(*) from read_parquet({literal(str(folder / file))})")
     return UnitState(
@@ -131,7 +138,20 @@ def roll_state(
     )
 
 
-def _roll_day(db: Database, period: Period, partitions: list[Partition], totals: tuple[Total, ...]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ids:
+    """What repeats are told by.
+
+    Attributes:
+        same_event: Within what ids are compared; see `measures.same_event`.
+        aa: A query of the events of the A/A phase, where they have ids.
+    """
+
+    same_event: str
+    aa: list[str]
+
+
+def _roll_day(db: Database, period: Period, partitions: list[Partition], totals: tuple[Total, ...], ids: _Ids) -> str:
     """The relation of the state at the end of the last of some days, out of the table `state` of the day before."""
     today, earlier = partitions[-1], partitions[:-1]
     since, until = midnight(today.day), midnight(today.day + timedelta(days=1))
@@ -146,9 +166,9 @@ def _roll_day(db: Database, period: Period, partitions: list[Partition], totals:
     _show_fresh(db, "event_rows", today.event_files, [file for p in early for file in p.event_files])
     show(db, "news", filled("news", **bounds))
     make(db, "moved", "select unit_id from known_units where moved")
-    news = _without_repeats(db, partitions, early, times)
+    news = _without_repeats(db, partitions, early, times, ids)
     if one(db, "select count(*) from moved"):
-        news = _count_again(db, news, partitions, until)
+        news = _count_again(db, news, partitions, times, ids)
     scales = scales_of(totals, partitions)
     added = "".join(f", {sum_of(total, scales[i])} as {column(i)}" for i, total in enumerate(totals))
     make(db, "added", filled("added", totals=added, news=news))
@@ -193,29 +213,41 @@ def _show_fresh(db: Database, view: str, fresh: list[Path], early: list[Path]) -
 
 
 def _without_repeats(
-    db: Database, partitions: list[Partition], early: list[Partition], times: dict[str, datetime]
+    db: Database, partitions: list[Partition], early: list[Partition], times: dict[str, datetime], ids: _Ids
 ) -> str:
     """The relation of news whose id was not there before; units of a repeat that is the earlier one are counted again.
 
     A day's file holds each id once, so news can only repeat what other files hold.
     """
     files = [file for p in partitions[:-1] if p.made.has_ids for file in p.event_files]
-    if not files or not any(p.made.has_ids for p in (partitions[-1], *early)):
+    fresh = (partitions[-1], *early)
+    aa = ids.aa if any(p.has_ids for p in fresh) else []
+    if not (files or aa) or not any(p.made.has_ids for p in fresh):
         return "news"
-    read(db, "earlier_rows", files)
+    _show_all(db, "earlier_rows", files, aa)
     make(db, "again", statement("again") + (f" union {statement('twice')}" if early else ""), **times)
     if not one(db, "select count(*) from again"):
         return "news"
-    make(db, "repeats", statement("repeats"), **times)
+    make(db, "repeats", filled("repeats", same_event=ids.same_event), **times)
     db.execute(statement("repeats_moved"))
     make(db, "news_once", filled("news_once", news="news"))
     return "news_once"
 
 
-def _count_again(db: Database, news: str, partitions: list[Partition], until: datetime) -> str:
+def _show_all(db: Database, view: str, files: list[Path], aa: list[str]) -> None:
+    """Rows of some files, and of the A/A phase where their ids are asked for."""
+    queries = aa
+    if files:
+        read(db, "files_of_" + view, files)
+        queries = [f"select * from {identifier('files_of_' + view)}", *aa]
+    show(db, view, " union all ".join(queries))
+
+
+def _count_again(db: Database, news: str, partitions: list[Partition], times: dict[str, datetime], ids: _Ids) -> str:
     """The relation of news in which moved units have all their rows so far, each id once."""
-    read(db, "all_rows", [file for partition in partitions for file in partition.event_files])
-    make(db, "news_again", filled("news_again", news=news), until=until)
+    files = [file for partition in partitions for file in partition.event_files]
+    _show_all(db, "all_rows", files, ids.aa if any(p.has_ids for p in partitions) else [])
+    make(db, "news_again", filled("news_again", news=news, same_event=ids.same_event), **times)
     return "news_again"
 
 

@@ -16,8 +16,9 @@ from abflow.lifecycle.harm import stop_for_harm
 from abflow.lifecycle.history import raise_alarms
 from abflow.lifecycle.horizon import analyze, judge
 from abflow.lifecycle.page import SCORECARD, write_scorecard
+from abflow.lifecycle.partitions import has_ids
 from abflow.lifecycle.preparation import aa_check
-from abflow.spec.calendar import GateName, Period
+from abflow.spec.calendar import GateName, Period, Phase
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,16 @@ def redo(bench: Bench, days: set[date], *, now: datetime) -> list[str]:
 
 
 def _first(bench: Bench, days: set[date], period: Period) -> date | None:
-    """The first day of a phase that rests on one of these days; with CUPED a phase rests on the days before it too."""
-    since = date.min if bench.spec.analysis.cuped else period.start
+    """The first day of a phase that rests on one of these days.
+
+    With CUPED it rests on the days before it too; a test whose events have ids rests on the A/A days, because an event
+    that was counted then counts no second time.
+    """
+    since, aa = period.start, bench.calendar.aa
+    if aa and period.phase is Phase.TEST and has_ids(bench, period):
+        since = aa.start
+    if bench.spec.analysis.cuped:
+        since = date.min
     touched = [max(day, period.start) for day in days if since <= day <= period.last]
     return min(touched, default=None)
 

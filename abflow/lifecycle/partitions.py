@@ -180,12 +180,30 @@ def recorded(bench: Bench, period: Period, through: date, *, history: bool = Fal
         DataError: The phase has no day yet, or the log of a day before it is broken.
     """
     partitions = [_partition(bench, manifest(bench, day)) for day in period.days_through(through)]
+    aa = _aa_days(bench) if period.phase is Phase.TEST and any(each.has_ids for each in partitions) else ()
     return Recorded(
         period=period,
-        state=_state(bench, period, partitions),
+        state=_state(bench, period, partitions, aa),
         partitions=tuple(partitions),
         before=past_days(bench, period) if history else (),
+        aa=aa,
     )
+
+
+def has_ids(bench: Bench, period: Period) -> bool:
+    """Whether any outcome of a phase has an id, as far as the phase was read."""
+    made = (
+        bench.store.find(f"{_place(Source.OUTCOMES, day)}/manifest", OutcomeDay)
+        for day in period.days_through(period.last)
+    )
+    return any(each.has_ids for each in made if each)
+
+
+def _aa_days(bench: Bench) -> tuple[Partition, ...]:
+    """The days of the A/A phase, if it has any event with an id: in the test the same event counts no second time."""
+    period = bench.calendar.aa
+    days = [_partition(bench, manifest(bench, day)) for day in period.days_through(period.last)] if period else []
+    return tuple(days) if any(day.has_ids for day in days) else ()
 
 
 def past_days(bench: Bench, period: Period) -> tuple[PastDay, ...]:
@@ -221,16 +239,17 @@ def _past_day(bench: Bench, day: date) -> PastDay | None:
     return outcomes_of(made, bench.store.folder / place)
 
 
-def _state(bench: Bench, period: Period, partitions: list[Partition]) -> KnownState:
+def _state(bench: Bench, period: Period, partitions: list[Partition], aa: tuple[Partition, ...]) -> KnownState:
     place = f"unit_state/{period.phase}"
     folder = bench.store.folder / place
     made = bench.store.find(f"{place}/manifest", UnitState)
     known = KnownState(made=made, folder=folder) if made and all((folder / f).exists() for f in made.files) else None
-    if known and partitions and known.made.inputs == state_inputs(bench.spec, period, partitions)[-1]:
+    if known and partitions and known.made.inputs == state_inputs(bench.spec, period, partitions, aa)[-1]:
         return known
 
     def roll(target: Path) -> UnitState:
-        return roll_state(bench.spec, period, partitions, target, known=known, resources=bench.settings.resources)
+        resources = bench.settings.resources
+        return roll_state(bench.spec, period, partitions, target, aa=aa, known=known, resources=resources)
 
     return KnownState(made=bench.store.commit(place, roll), folder=folder)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -123,9 +123,16 @@ def _is(found: object, value: object) -> bool:
 
 
 def events_in(outcomes: Days, event: str | None, where: Where, column: str | None) -> list[Row]:
-    """The rows of an event that pass a filter; of those with one id the earliest."""
-    rows = [row for day in outcomes.values() for row in day if row["event_type"] == event and passes(row, where)]
-    return earliest(rows, lambda row: row["event_id"], "event_id", column)
+    """The rows of an event that pass a filter; of those with one id the earliest, and only if it passes (rule 1.7)."""
+    rows = [row for day in outcomes.values() for row in day if row["event_type"] == event]
+    once = earliest(rows, lambda row: row["event_id"], "event_id", column, passes=lambda row: passes(row, where))
+    return [row for row in once if passes(row, where)]
+
+
+def with_aa(outcomes: Days, aa: Days) -> Days:
+    """The outcome log of the whole experiment: what was filed in the A/A phase counts there, up to its end."""
+    end = midnight(max(aa) + timedelta(days=1)) if aa else midnight(date.min)
+    return {**{day: [row for row in rows if row["timestamp"] < end] for day, rows in aa.items()}, **outcomes}
 
 
 Numbers = dict[tuple[str, str, str], list[list[float]]]
@@ -149,6 +156,7 @@ def expected_histories(
     days = timedelta(hours=24 * spec.analysis.cuped.days)
     exposures, outcomes = logs
     known = ({**past[0], **exposures}, {**past[1], **outcomes})
+    outcomes = with_aa(outcomes, {day: past[1][day] for day in past[0]})
     units = {name: unit for name, unit in expected_units(spec, period, exposures).items() if unit.enrolled}
     found: Numbers = {}
     for name, metric in spec.metrics.items():
@@ -245,16 +253,22 @@ def value_of(metric: Metric, unit: str, entered: datetime, end: datetime, outcom
     return math.fsum(row[metric.value] for row in mine)
 
 
-def earliest(rows: Iterable[Row], key_of: object, id_column: str, then_by: str | None) -> list[Row]:
+def earliest(
+    rows: Iterable[Row],
+    key_of: Callable[[Row], object],
+    id_column: str,
+    then_by: str | None,
+    *,
+    passes: Callable[[Row], bool] = lambda _: True,
+) -> list[Row]:
     """Rows without an id, and of those with one the earliest for each key; equal times by unit, then by content."""
-    assert callable(key_of)
     distinct: list[Row] = []
     first: dict[object, tuple[tuple[object, ...], Row]] = {}
     for row in rows:
         if row[id_column] is None:
             distinct.append(row)
             continue
-        rank = (row["timestamp"], row["user_id"], row[then_by] if then_by else 0)
+        rank = (row["timestamp"], row["user_id"], not passes(row), row[then_by] if then_by else 0)
         key = key_of(row)
         if key not in first or rank < first[key][0]:
             first[key] = (rank, row)

@@ -22,6 +22,7 @@ from tests.engine.reference import (
     pair_of,
     passes,
     value_of,
+    with_aa,
 )
 from tests.engine.small_logs import Days, Row
 
@@ -155,13 +156,20 @@ def expected_overlaps(spec: ExperimentSpec, period: Period, exposures: Days) -> 
 
 
 def expected_fates(
-    spec: ExperimentSpec, period: Period, logs: tuple[Days, Days], read: tuple[str, Where], window_days: int | None
+    spec: ExperimentSpec,
+    period: Period,
+    logs: tuple[Days, Days],
+    read: tuple[str, Where],
+    window_days: int | None,
+    *,
+    aa: Days,
 ) -> Counter[str]:
     """What became of every row of one event that passes a filter."""
     (exposures, outcomes), (event, where) = logs, read
     units, cut_off = expected_units(spec, period, exposures), midnight(period.end)
     rows = [row for day in outcomes.values() for row in day if row["event_type"] == event and passes(row, where)]
-    kept = events_in(outcomes, event, where, None)
+    own = {id(row) for row in rows}
+    kept = [row for row in events_in(with_aa(outcomes, aa), event, where, None) if id(row) in own]
     found = Counter(dict.fromkeys(FATES, 0))
     found["repeated"] = len(rows) - len(kept)
     for row in kept:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from tests.engine.small_logs import Row, exposure, random_logs
+from tests.engine.small_logs import Row, exposure, random_aa, random_logs
 
 SPELLINGS = ["true", "True", "t", "1", "yes", True, "false", "F", 0, "no", False, "", None, "perhaps"]
 PROPENSITIES = [0.125, 0.25, 0.5, 0.9, 1, "0.3", "", None]
@@ -16,9 +16,19 @@ COUNTRIES = ["CH", "DE", "other", "(missing)", "", None, *(f"X{n:02}" for n in r
 def rich_logs(chance: random.Random, *, days: int = 5) -> tuple[dict[date, list[Row]], dict[date, list[Row]]]:
     """Exposures with context, and outcomes, by the day of their file."""
     exposures, outcomes = random_logs(chance, days=days)
+    return _enriched(chance, exposures), outcomes
+
+
+def rich_aa(chance: random.Random, *, days: int = 3) -> tuple[dict[date, list[Row]], dict[date, list[Row]]]:
+    """The same of an A/A phase that ends where the test begins."""
+    exposures, outcomes = random_aa(chance, days=days)
+    return _enriched(chance, exposures), outcomes
+
+
+def _enriched(chance: random.Random, exposures: Mapping[date, list[Row]]) -> dict[date, list[Row]]:
     countries = chance.sample(COUNTRIES, k=chance.randint(2, len(COUNTRIES)))
     filed = _with_others(chance, exposures)
-    return {day: _with_context(chance, rows, countries) for day, rows in filed.items()}, outcomes
+    return {day: _with_context(chance, rows, countries) for day, rows in filed.items()}
 
 
 def _with_others(chance: random.Random, exposures: Mapping[date, list[Row]]) -> dict[date, list[Row]]:

@@ -234,19 +234,35 @@ def partitions_of(folder: Path, built: Mapping[date, UnitDay]) -> list[Partition
 
 
 def recorded(
-    spec: ExperimentSpec, folder: Path, partitions: Sequence[Partition], *, threads: int = 1, step: int = 1
+    spec: ExperimentSpec,
+    folder: Path,
+    partitions: Sequence[Partition],
+    *,
+    aa: Sequence[Partition] = (),
+    threads: int = 1,
+    step: int = 1,
 ) -> Recorded:
-    """The test so far, its state rolled on by some days at a time."""
+    """The test so far, its state rolled on by some days at a time, perhaps after an A/A phase."""
     period, known = calendar_of(spec).test, None
     place = folder / "unit_state"
     place.mkdir(exist_ok=True)
     ends = [*range(step, len(partitions), step), len(partitions)]
     for end in ends:
         resources = Resources(threads=threads)
-        made = roll_state(spec, period, list(partitions[:end]), place, known=known, resources=resources)
+        made = roll_state(spec, period, list(partitions[:end]), place, aa=aa, known=known, resources=resources)
         known = KnownState(made=made, folder=place)
     assert known is not None
-    return Recorded(period=period, state=known, partitions=tuple(partitions))
+    return Recorded(period=period, state=known, partitions=tuple(partitions), aa=tuple(aa))
+
+
+def random_aa(chance: random.Random, *, days: int = 3) -> tuple[dict[date, list[Row]], dict[date, list[Row]]]:
+    """Logs of an A/A phase that ends where the test begins; its events have ids that the test's have too."""
+    exposures, outcomes = random_logs(chance, days=days)
+    shift = timedelta(days=days)
+    return tuple(  # type: ignore[return-value]  # two logs, as before
+        {day - shift: [row | {"timestamp": row["timestamp"] - shift} for row in rows] for day, rows in log.items()}
+        for log in (exposures, outcomes)
+    )
 
 
 def measured(

@@ -10,12 +10,21 @@ from abflow.engine.measuring import measure, unit_values
 from abflow.spec.calendar import calendar_of
 from abflow.spec.metrics import RatioMetric
 from abflow.stats.moments import EMPTY, NO_PAIRS, Moments, moments_of
-from tests.engine.reference import expected_cohorts, expected_metrics, expected_units, passes
+from tests.engine.reference import (
+    events_in,
+    expected_cohorts,
+    expected_metrics,
+    expected_units,
+    passes,
+    with_aa,
+)
 from tests.engine.small_logs import (
+    Days,
     build,
     experiment,
     measured,
     partitions_of,
+    random_aa,
     random_logs,
     random_metrics,
     recorded,
@@ -31,15 +40,19 @@ def cohorts_of(population: Population) -> Counter[tuple[object, ...]]:
     )
 
 
+@pytest.mark.parametrize("after_aa", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_logs_give_what_the_rules_say(seed: int, tmp_path: Path) -> None:
+def test_random_logs_give_what_the_rules_say(seed: int, after_aa: bool, tmp_path: Path) -> None:
     chance = seeded(seed)
     spec = experiment(random_metrics(chance), enroll_days=chance.randint(1, 5))
     exposures, outcomes = random_logs(chance)
+    before: tuple[Days, Days] = random_aa(seeded(seed + 100)) if after_aa else ({}, {})
     period = calendar_of(spec).test
-    got = measured(spec, tmp_path, exposures, outcomes)
+    aa = partitions_of(tmp_path / "aa", build(spec, tmp_path / "aa", *before))
+    partitions = partitions_of(tmp_path, build(spec, tmp_path, exposures, outcomes))
+    got = measure(spec, recorded(spec, tmp_path, partitions, aa=aa))
     assert cohorts_of(got) == expected_cohorts(expected_units(spec, period, exposures))
-    wanted = expected_metrics(spec, period, exposures, outcomes)
+    wanted = expected_metrics(spec, period, exposures, with_aa(outcomes, before[1]))
     assert {(m.metric, m.variant, m.contamination) for m in got.measured} == set(wanted)
     for found in got.measured:
         want = wanted[found.metric, found.variant, found.contamination]
@@ -115,4 +128,12 @@ def test_the_random_logs_meet_every_awkward_case() -> None:
             where = {} if isinstance(metric, RatioMetric) else metric.where
             passing = {passes(row, where) for row in rows} if where else set()
             met["some rows pass a filter and some do not"] += passing == {True, False}
+            if where and not isinstance(metric, RatioMetric):
+                kept = len(events_in(outcomes, metric.event, where, None))
+                passed = {day: [row for row in filed if passes(row, where)] for day, filed in outcomes.items()}
+                met["an earlier row does not pass"] += kept < len(events_in(passed, metric.event, {}, None))
+        aa = random_aa(seeded(seed + 100))[1]
+        once = expected_metrics(spec, period, exposures, with_aa(outcomes, aa))
+        again = expected_metrics(spec, period, exposures, outcomes)
+        met["an event counted in the A/A phase"] += any(once[cell].mean != again[cell].mean for cell in once)
     assert all(count >= 3 for count in met.values()), met

@@ -116,7 +116,8 @@ def lived(
             place = before / "made" / str(day)
             place.mkdir(parents=True)
             days.append(outcomes_of(build_outcome_day(spec, day_log("outcomes", rest, day), place), place))
-    return replace(recorded(spec, folder, partitions, threads=threads), before=tuple(days))
+    aa = partitions_of(before, ran)
+    return replace(recorded(spec, folder, partitions, aa=aa, threads=threads), before=tuple(days))
 
 
 def moments_in_plain_python(units: Sequence[Sequence[float]]) -> tuple[int, list[float], list[list[float]]]:

@@ -17,7 +17,7 @@ from abflow.spec.calendar import Period, calendar_of
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import CountMetric, MeanMetric, Metric, ProportionMetric, RatioMetric
 from abflow.spec.row_filter import Where, in_words
-from tests.engine.reference import Unit, expected_units, passes
+from tests.engine.reference import Unit, expected_units, passes, with_aa
 from tests.engine.reference_parts import (
     expected_days,
     expected_fates,
@@ -26,7 +26,7 @@ from tests.engine.reference_parts import (
     expected_values,
     first_rows,
 )
-from tests.engine.rich_logs import rich_logs
+from tests.engine.rich_logs import rich_aa, rich_logs
 from tests.engine.small_logs import (
     Days,
     build,
@@ -42,11 +42,16 @@ SEEDS = range(12)
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """Random logs, and what the engine makes of them in a day and at a look."""
+    """Random logs, and what the engine makes of them in a day and at a look.
+
+    Attributes:
+        aa: Outcomes of an A/A phase before the test; half of the logs have one.
+    """
 
     spec: ExperimentSpec
     exposures: Days
     outcomes: Days
+    aa: Days
     daily: Population
     look: Population
     most_levels: int
@@ -54,6 +59,10 @@ class Drawn:
     @property
     def period(self) -> Period:
         return calendar_of(self.spec).test
+
+    @cached_property
+    def known(self) -> Days:
+        return with_aa(self.outcomes, self.aa)
 
     @cached_property
     def units(self) -> dict[str, Unit]:
@@ -72,7 +81,9 @@ def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     chance, folder = seeded(request.param), tmp_path_factory.mktemp("drawn")
     spec = experiment(random_metrics(chance), enroll_days=chance.randint(1, 5), segments="[country]")
     exposures, outcomes = rich_logs(chance)
-    record = recorded(spec, folder, partitions_of(folder, build(spec, folder, exposures, outcomes)))
+    before: tuple[Days, Days] = rich_aa(seeded(request.param + 100)) if request.param % 2 else ({}, {})
+    aa = partitions_of(folder / "aa", build(spec, folder / "aa", *before))
+    record = recorded(spec, folder, partitions_of(folder, build(spec, folder, exposures, outcomes)), aa=aa)
     most_levels = chance.choice([2, 4, 20])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "MOST_LEVELS", most_levels)
@@ -82,6 +93,7 @@ def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         spec=spec,
         exposures=exposures,
         outcomes=outcomes,
+        aa=before[1],
         daily=measure(spec, record),
         look=look,
         most_levels=most_levels,
@@ -91,7 +103,7 @@ def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_segments_are_what_the_rules_say(drawn: Drawn) -> None:
     got, spec = drawn.look, drawn.spec
     units = drawn.enrolled
-    values = expected_values(spec, drawn.period, drawn.exposures, drawn.outcomes)
+    values = expected_values(spec, drawn.period, drawn.exposures, drawn.known)
     levels = {name: drawn.levels(name) for name in ("country", "is_new_user")}
     known = set(levels["is_new_user"].values()) - {"(missing)"}
     shown = ["country", *(["is_new_user"] if known else [])]
@@ -129,7 +141,7 @@ def test_days_since_exposure_are_what_the_rules_say(drawn: Drawn) -> None:
         (name, variant): numbers
         for name, metric in spec.metrics.items()
         if isinstance(metric, ProportionMetric | CountMetric | MeanMetric)
-        for variant, numbers in expected_days(spec, drawn.period, drawn.exposures, drawn.outcomes, metric).items()
+        for variant, numbers in expected_days(spec, drawn.period, drawn.exposures, drawn.known, metric).items()
     }
     assert {(each.metric, each.variant) for each in got.daily} == set(wanted)
     for each in got.daily:
@@ -162,7 +174,7 @@ def test_every_outcome_row_is_counted_once(drawn: Drawn) -> None:
     by_words = {f"{event} {in_words(where)}".rstrip(): (event, where) for own in sides.values() for event, where in own}
     for each in got.attribution:
         event, where = by_words[each.event]
-        wanted = expected_fates(spec, drawn.period, logs, (event, where), each.window_days)
+        wanted = expected_fates(spec, drawn.period, logs, (event, where), each.window_days, aa=drawn.aa)
         assert each.by_fate == dict(wanted), each
         assert each.rows == sum(row["event_type"] == event and passes(row, where) for row in log)
     read = {
@@ -238,7 +250,7 @@ def test_the_random_logs_meet_every_awkward_case() -> None:
             met.update(expected_levels(spec, period, exposures, segment, most=2).values())
         met["overlap"] += sum(expected_overlaps(spec, period, exposures).values())
         for event, window in (("visit", None), ("visit", 4), ("purchase", 2)):
-            met += expected_fates(spec, period, (exposures, outcomes), (event, {}), window)
+            met += expected_fates(spec, period, (exposures, outcomes), (event, {}), window, aa={})
         propensities = [row.get("variant_propensity") for row in first_rows(spec, period, exposures).values()]
         met["no propensity"] += sum(not propensity for propensity in propensities)
         met["a propensity"] += sum(bool(propensity) for propensity in propensities)

@@ -25,7 +25,7 @@ from abflow.stats.moments import NO_PAIRS, JointMoments, joint_moments_of
 from abflow.stats.quantile_rows import QuantileRows, quantile_rows_of
 from abflow.stats.quantiles import difference_in_quantiles
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason
-from tests.engine.reference import calls_of, expected_rows, expected_units, has_failed
+from tests.engine.reference import calls_of, expected_rows, expected_units, has_failed, with_aa
 from tests.engine.small_logs import (
     Days,
     Row,
@@ -37,6 +37,7 @@ from tests.engine.small_logs import (
     measured,
     outcome,
     partitions_of,
+    random_aa,
     random_logs,
     recorded,
     seeded,
@@ -134,8 +135,14 @@ def close(got: JointMoments, want: list[tuple[int, int]]) -> bool:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_logs_give_the_rows_that_the_rules_say(seed: int, tmp_path: Path) -> None:
     spec, exposures, outcomes = random_world(seed)
-    got = quantiles_in(measured(spec, tmp_path, exposures, outcomes), spec)
-    wanted = expected_rows(spec, calendar_of(spec).test, exposures, outcomes)
+    before: tuple[Days, Days] = ({}, {})
+    if seed % 3 == 0:
+        shown, before_done = random_aa(seeded(seed + 100))
+        before = {day: [row | answer(seed, row) for row in rows] for day, rows in shown.items()}, before_done
+    aa = partitions_of(tmp_path / "aa", build(spec, tmp_path / "aa", *before))
+    partitions = partitions_of(tmp_path, build(spec, tmp_path, exposures, outcomes))
+    got = quantiles_in(measure(spec, recorded(spec, tmp_path, partitions, aa=aa)), spec)
+    wanted = expected_rows(spec, calendar_of(spec).test, exposures, with_aa(outcomes, before[1]))
     assert set(got) == set(wanted)
     for (name, variant, policy), want in wanted.items():
         found, q = got[name, variant, policy], level_of(spec, name)

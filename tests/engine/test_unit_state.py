@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -14,6 +14,7 @@ from abflow.logs.cost import metered
 from abflow.spec.calendar import calendar_of
 from tests.engine.small_logs import (
     START,
+    Row,
     at,
     build,
     by_day,
@@ -146,6 +147,70 @@ def test_an_earlier_repeat_that_arrives_late_takes_the_place_of_the_one_that_was
     assert moments(recorded(SPEC, tmp_path, partitions[:2]), "revenue") == (2, 3.5)
     assert moments(recorded(SPEC, tmp_path, partitions), "revenue") == (2, 1.5)
     assert moments(recorded(SPEC, tmp_path, partitions), "visits") == (2, 0.5)
+
+
+PAID = """
+  visited: {role: primary, kind: proportion, event: visit, mde: {relative: 0.1}}
+  on_phones: {role: secondary, kind: mean, event: purchase, value: value, where: {device: phone}}
+"""
+
+
+def on(device: str, unit: str, when: datetime, value: float) -> Row:
+    return outcome(unit, "purchase", when, value, event_id="e", device=device)
+
+
+def paid_on_phones(folder: Path, *filed: tuple[int, Row]) -> list[float]:
+    """The sum over two units after each of five days; every row in the file of the day that is named."""
+    spec = experiment(PAID, enroll_days=5)
+    done = {day: [row | {"device": None} for row in rows] for day, rows in by_day([]).items()}
+    for number, row in filed:
+        done[START + timedelta(days=number)].append(row)
+    shown = by_day([exposure(unit, "a", at(0, 1)) for unit in ("u", "w")])
+    partitions = partitions_of(folder, build(spec, folder, shown, done))
+    found = []
+    for days in range(1, 6):
+        of = measure(spec, recorded(spec, folder, partitions[:days])).of("on_phones", "a", "exclude")
+        assert of is not None
+        found.append(2 * of.moments.mean)
+    return found
+
+
+@pytest.mark.parametrize("devices", [("phone", "phone"), ("phone", "desk"), ("desk", "phone"), ("desk", "desk")])
+@pytest.mark.parametrize("files", [(0, 0), (0, 2), (2, 0), (1, 2)])
+def test_the_earliest_row_of_an_id_wins_and_then_the_filter_looks_at_it(
+    devices: tuple[str, str], files: tuple[int, int], tmp_path: Path
+) -> None:
+    """Two rows of one event, the earlier one first here, in the files of whichever days."""
+    first, second = on(devices[0], "u", at(0, 5), 3.0), on(devices[1], "w", at(0, 9), 7.0)
+    counts = paid_on_phones(tmp_path, (files[0], first), (files[1], second))
+    amounts = {"phone": (3.0, 7.0), "desk": (0.0, 0.0)}
+    came = [
+        amounts[devices[0]][0] if files[0] <= day else amounts[devices[1]][1] if files[1] <= day else 0.0
+        for day in range(5)
+    ]
+    assert counts == came
+
+
+def test_an_event_that_was_counted_in_the_aa_phase_counts_no_second_time(tmp_path: Path) -> None:
+    """Only what the A/A phase could count: a row of its files that lies after its end is nobody's repeat."""
+    shown = by_day([exposure("u", "a", at(0, 1))])
+    before = {START - timedelta(days=1): [outcome("u", "visit", at(-1, 5), event_id="e")]}
+    before[START - timedelta(days=1)].append(outcome("u", "visit", at(0, 3), event_id="f"))
+    done = by_day([outcome("u", "visit", at(n, 5), event_id=event_id) for n, event_id in enumerate("efge")])
+    built = build(SPEC, tmp_path / "aa", dict.fromkeys(before, shown[START]), before)
+    aa = partitions_of(tmp_path / "aa", built)
+    partitions = partitions_of(tmp_path, build(SPEC, tmp_path, shown, done))
+    assert moments(recorded(SPEC, tmp_path, partitions, aa=aa)) == (1, 2)
+    assert moments(recorded(SPEC, tmp_path, partitions)) == (1, 3)
+
+
+def test_a_state_rests_on_the_aa_days_only_from_the_first_day_on_whose_events_have_ids(tmp_path: Path) -> None:
+    shown = by_day([exposure("u", "a", at(0, 1))])
+    done = by_day([outcome("u", "visit", at(0, 5)), outcome("u", "visit", at(2, 5), event_id="e")])
+    partitions = partitions_of(tmp_path, build(SPEC, tmp_path, shown, done))
+    period = calendar_of(SPEC).test
+    alone, after = (state_inputs(SPEC, period, partitions, aa) for aa in ([], partitions[2:3]))
+    assert [one == other for one, other in zip(alone, after, strict=True)] == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize("largest", [0.0, 5e-324, 1e-9, 1.0, 0.999999, 1e9, 1e300])

@@ -318,3 +318,31 @@ def test_the_newest_readout_is_that_of_the_logs_as_they_are(world: World, even: 
     after = world.bench().store.get("readout", Readout, step="analyze")
     assert before.inputs != after.inputs
     assert world.bench().store.history("readout", Readout)[verdict_of(world).readout or ""] == after
+
+
+def test_a_restated_day_of_the_aa_phase_takes_its_events_out_of_the_test(tmp_path: Path, done: list[str]) -> None:
+    """The sessions of the test's second day were logged in the A/A phase before, as its new file says."""
+    aa = {"start": "2026-09-20", "enroll_days": 2, "days": 3}
+    world, fresh = (
+        project(tmp_path / name, BETTER, phases=ONLY_TEST["phases"] | {"aa": aa}) for name in ("world", "fresh")
+    )
+
+    def readout(of: World) -> Readout:
+        return of.bench().store.get("readout", Readout, step="analyze")
+
+    def log_again(of: World) -> None:
+        early = "select * replace (timestamp - interval 11 day as timestamp)"
+        again = f"{early} from '{log_file(of, 'outcomes', day(2))}'"
+        rewrite(log_file(of, "outcomes", date(2026, 9, 21)), f"from '{{file}}' union all by name {again}")
+
+    run(world)
+    counted = readout(world).of("returned", "treatment").treatment.mean
+    done.clear()
+    log_again(world)
+    assert recheck(world).startswith("Read again, because the logs were restated: 2026-09-21.")
+    assert done == ["again 21", "health 21", "health 22", *(f"health {number}" for number in (1, 2, 3, 4)), "analyze 4"]
+    assert recheck(world) == ""
+    log_again(fresh)
+    run(fresh)
+    assert readout(world) == readout(fresh)
+    assert readout(world).of("returned", "treatment").treatment.mean < counted

@@ -3,13 +3,13 @@
 select unit_id, measure, happened, amount, {key}
 from (
     select unit_id, measure, happened, amount, event_id
-    from measured_rows
+    from {rows}
     where event_id is null
     union all
     select earliest.unit_id, measure, earliest.happened, earliest.amount, event_id
     from (
         select measure, event_id, min({'happened': happened, 'unit_id': unit_id, 'amount': amount}) as earliest
-        from measured_rows
+        from {rows}
         where event_id is not null
         group by event_id, measure
     ) as repeats

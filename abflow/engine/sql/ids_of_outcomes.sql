@@ -1,6 +1,6 @@
--- one row per measure and id that stands in more than one file
-select measure, id_low
-from outcomes_with_ids
+-- one row per id that stands in more than one file
+select id_low
+from outcomes_filed
 where id_low is not null
-group by measure, id_low
-having count(*) > 1
+group by id_low
+having min(day) <> max(day)

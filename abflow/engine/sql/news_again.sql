@@ -2,21 +2,27 @@
 with of_moved as (
     select r.unit_id, r.measure, r.happened, r.amount, r.id_high, r.id_low
     from all_rows as r
-    where r.happened < $until and r.unit_id in (select m.unit_id from moved as m)
+    where r.happened >= $start and r.happened < $until and r.unit_id in (select m.unit_id from moved as m)
 ),
 
 ids as (
-    select distinct measure, id_high, id_low
+    select distinct id_low
     from of_moved
     where id_low is not null
 ),
 
-earliest as (
-    select r.measure, r.id_high, r.id_low, min({'happened': r.happened, 'unit_id': r.unit_id, 'amount': r.amount}) as first_row
+ranked as (
+    select r.*, rank() over (partition by {same_event}, r.id_high, r.id_low order by r.happened, r.unit_id) as place
     from all_rows as r
-    inner join ids as i on r.id_low = i.id_low and r.id_high = i.id_high and r.measure = i.measure
+    inner join ids as i on r.id_low = i.id_low
     where r.happened < $until
-    group by r.measure, r.id_high, r.id_low
+),
+
+earliest as (
+    select measure, id_high, id_low, min({'happened': happened, 'unit_id': unit_id, 'amount': amount}) as first_row
+    from ranked
+    where place = 1
+    group by measure, id_high, id_low
 )
 
 select n.unit_id, n.measure, n.happened, n.amount, n.id_high, n.id_low

@@ -6,4 +6,4 @@ where r.id_low is null
 union all
 select new_row.unit_id, measure, new_row.happened, new_row.amount, id_high, id_low
 from repeats
-where known_row is null
+where known_row is null and new_row is not null

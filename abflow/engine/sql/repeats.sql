@@ -1,24 +1,47 @@
--- one row per id and measure that was there before or stands twice among the news:
--- the earliest of the news, and the earliest row that was known
-with new_rows as (
-    select
-        n.measure, n.id_high, n.id_low,
-        min({'happened': n.happened, 'unit_id': n.unit_id, 'amount': n.amount}) as new_row
+-- one row per id and measure that was there before or may stand twice among the news:
+-- the row that counted until now, and the one that counts from now on.
+-- Of an event the earliest row of an id counts, and only for a measure that reads that row.
+with known as (
+    select r.measure, r.id_high, r.id_low, r.happened, r.unit_id, r.amount
+    from earlier_rows as r
+    inner join again as a on r.id_low = a.id_low
+    where r.happened < $since
+),
+
+so_far as (
+    select measure, id_high, id_low, happened, unit_id, amount
+    from known
+    union all
+    select n.measure, n.id_high, n.id_low, n.happened, n.unit_id, n.amount
     from news as n
-    inner join again as a on n.id_low = a.id_low and n.id_high = a.id_high and n.measure = a.measure
-    group by n.measure, n.id_high, n.id_low
+    inner join again as a on n.id_low = a.id_low
+),
+
+known_ranked as (
+    select *, rank() over (partition by {same_event}, id_high, id_low order by happened, unit_id) as place
+    from known
+),
+
+ranked as (
+    select *, rank() over (partition by {same_event}, id_high, id_low order by happened, unit_id) as place
+    from so_far
 ),
 
 known_rows as (
-    select
-        r.measure, r.id_high, r.id_low,
-        min({'happened': r.happened, 'unit_id': r.unit_id, 'amount': r.amount}) as known_row
-    from earlier_rows as r
-    inner join again as a on r.id_low = a.id_low and r.id_high = a.id_high and r.measure = a.measure
-    where r.happened < $since
-    group by r.measure, r.id_high, r.id_low
+    select measure, id_high, id_low, min({'happened': happened, 'unit_id': unit_id, 'amount': amount}) as known_row
+    from known_ranked
+    where place = 1
+    group by measure, id_high, id_low
+),
+
+new_rows as (
+    select measure, id_high, id_low, min({'happened': happened, 'unit_id': unit_id, 'amount': amount}) as new_row
+    from ranked
+    where place = 1
+    group by measure, id_high, id_low
 )
 
-select n.measure, n.id_high, n.id_low, n.new_row, k.known_row
-from new_rows as n
-left join known_rows as k on n.id_low = k.id_low and n.id_high = k.id_high and n.measure = k.measure
+select s.measure, s.id_high, s.id_low, n.new_row, k.known_row
+from (select distinct measure, id_high, id_low from so_far) as s
+left join new_rows as n on s.id_low = n.id_low and s.id_high = n.id_high and s.measure = n.measure
+left join known_rows as k on s.id_low = k.id_low and s.id_high = k.id_high and s.measure = k.measure

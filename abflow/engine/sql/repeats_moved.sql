@@ -1,7 +1,7 @@
--- one row more per unit whose known row of an id is replaced by an earlier one, or that has the earlier one
+-- one row more per unit whose row of an id counts no longer, or that has the one that counts in its place
 insert into moved
 (
-    select known_row.unit_id from repeats where new_row < known_row
+    select known_row.unit_id from repeats where known_row is not null and (new_row is null or new_row < known_row)
     union
     select new_row.unit_id from repeats where new_row < known_row
 )

@@ -6,3 +6,4 @@ where d.id_low is null
 union all
 select first_row.unit_id, measure, first_row.happened, first_row.amount
 from repeated_rows
+where first_row is not null

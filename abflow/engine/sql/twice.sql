@@ -1,6 +1,4 @@
--- one row per id and measure that stands twice among the news
-select measure, id_high, id_low
-from news
-where id_low is not null
-group by measure, id_high, id_low
-having count(*) > 1
+-- one row per id of the news that stands in the file of an earlier day
+select distinct id_low
+from event_rows
+where id_low is not null and not is_fresh and happened >= $since and happened < $until

@@ -23,8 +23,18 @@ from abflow.logs.layout import day_log
 from abflow.logs.resources import Resources
 from abflow.spec.calendar import calendar_of
 from abflow.spec.experiment import ExperimentSpec
-from tests.engine.rich_logs import rich_logs
-from tests.engine.small_logs import START, Days, Format, Row, at, exposure, outcome, seeded, write_log
+from tests.engine.rich_logs import rich_aa, rich_logs
+from tests.engine.small_logs import (
+    START,
+    Days,
+    Format,
+    Row,
+    at,
+    exposure,
+    outcome,
+    seeded,
+    write_log,
+)
 from tests.engine.small_logs import experiment as small_experiment
 from tests.local_spark import spark_master
 
@@ -32,6 +42,7 @@ METRICS = """
   visited: {role: primary, kind: proportion, event: visit, window_days: 1, mde: {absolute: 0.1}}
   purchases: {role: secondary, kind: count, event: purchase}
   taxed: {role: secondary, kind: count, event: purchase, where: {tax: [0.5, 0.25]}}
+  tickets: {role: secondary, kind: count, event: ticket, where: {tax: [0.5, 0.25, 0.75, 1]}}
   revenue: {role: secondary, kind: mean, event: purchase, value: value, cap: 4.5}
   tax: {role: secondary, kind: mean, event: purchase, value: tax, window_days: 1}
   basket: {role: secondary, kind: ratio, numerator: purchase, numerator_value: value, denominator: visit, why: asked}
@@ -122,26 +133,32 @@ def test_repeats_with_equal_times_have_one_answer_on_both(tmp_path: Path) -> Non
     assert other[0].made.exposure_log.repeated == 3
 
 
-def recorded(spec: ExperimentSpec, folder: Path, partitions: list[Partition]) -> Recorded:
+def recorded(spec: ExperimentSpec, folder: Path, partitions: list[Partition], aa: Sequence[Partition] = ()) -> Recorded:
     """The phase so far, its state rolled on day by day."""
     period, known = calendar_of(spec).test, None
     folder.mkdir()
     for end in range(1, len(partitions) + 1):
-        made = roll_state(spec, period, partitions[:end], folder, known=known, resources=resources())
+        made = roll_state(spec, period, partitions[:end], folder, aa=aa, known=known, resources=resources())
         known = KnownState(made=made, folder=folder)
     assert known is not None
-    return Recorded(period=period, state=known, partitions=tuple(partitions))
+    return Recorded(period=period, state=known, partitions=tuple(partitions), aa=tuple(aa))
 
 
 def test_random_logs_give_the_same_moments(tmp_path: Path) -> None:
-    """To the last digit, from logs to everything that a look shows; with late rows, repeats and other experiments."""
+    """To the last digit, from logs to everything that a look shows; with late rows, repeats and other experiments.
+
+    Some events were counted in an A/A phase of one day.
+    """
     shown, done = rich_logs(seeded(6), days=2)
     spec = small_experiment(METRICS, enroll_days=2, days=2, segments="[country]")
     built = by_engine(spec, tmp_path, with_latencies(shown, 6), done, "parquet")
+    shown, done = rich_aa(seeded(7), days=1)
+    before = by_engine(spec, tmp_path / "aa", with_latencies(shown, 7), done, "parquet")
     records = [
-        recorded(on(engine, spec), tmp_path / f"{engine} state", partitions)
-        for engine, partitions in zip(ENGINES, built, strict=True)
+        recorded(on(engine, spec), tmp_path / f"{engine} state", partitions, aa)
+        for engine, partitions, aa in zip(ENGINES, built, before, strict=True)
     ]
+    assert content(records[0].state.file) != content(recorded(spec, tmp_path / "no aa", built[0]).state.file)
     assert content(records[1].state.file) == content(records[0].state.file)
     one, other = (
         measure_in_depth(on(engine, spec), record, resources=resources())
