@@ -136,17 +136,25 @@ def leftovers_of(measures: Iterable[Measure]) -> tuple[Measure, ...]:
     return tuple(Measure(event_type) for event_type in sorted({measure.event_type for measure in read} - whole))
 
 
+def filtered_events(measures: Iterable[Measure]) -> dict[str, tuple[str, ...]]:
+    """Events that some metric filters, with the labels under which their rows are filed."""
+    outcomes = [measure for measure in measures if not measure.of_exposures]
+    filed = (*outcomes, *leftovers_of(outcomes))
+    return {
+        event_type: tuple(sorted(measure.label for measure in filed if measure.event_type == event_type))
+        for event_type in sorted({measure.event_type for measure in outcomes if measure.rows})
+    }
+
+
 def same_event(measures: Iterable[Measure]) -> str:
-    """SQL text: equal for measures whose rows may be repeats of one another: those of an event type, if it is filtered.
+    """SQL text: equal for measures whose rows may be repeats of one another: those of an event, if it is filtered.
 
     Measures of all rows of an event find the same row to be the earliest of an id, each by itself.
     """
-    outcomes = [measure for measure in measures if not measure.of_exposures]
-    filtered = sorted({measure.event_type for measure in outcomes if measure.rows})
-    cases = ""
-    for event_type in filtered:
-        labels = {measure.label for measure in outcomes if measure.event_type == event_type} | {event_type}
-        cases += f" when measure in ({', '.join(map(literal, sorted(labels)))}) then {literal(event_type)}"
+    cases = "".join(
+        f" when measure in ({', '.join(map(literal, labels))}) then {literal(event_type)}"
+        for event_type, labels in filtered_events(measures).items()
+    )
     return f"case{cases} else measure end" if cases else "measure"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from abflow.engine.database import database
 from abflow.engine.filing import FORMAT, NO_KEY, UNIT_COLUMN, key_of, refuse_nulls
 from abflow.engine.inputs import digest_of
-from abflow.engine.measures import Measure, columns_needed, leftovers_of, measures_of, same_event
+from abflow.engine.measures import Measure, columns_needed, filtered_events, leftovers_of, measures_of, same_event
 from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, make, one, rows, show, statement, write
 from abflow.errors import ContractBroken
@@ -236,9 +236,10 @@ def _refuse_what_cannot_count(db: Database, log: DayLog, measures: tuple[Measure
 
 def _has_ids_that_differ(db: Database, measures: tuple[Measure, ...]) -> bool:
     """Whether rows of one id differ where a filter may let the later one pass; then makes the view `earliest_rows`."""
-    if not any(measure.rows for measure in measures):
+    filtered = ", ".join(literal(label) for labels in filtered_events(measures).values() for label in labels)
+    if not filtered:
         return False
-    make(db, "ids_that_differ", filled("ids_that_differ", same_event=same_event(measures)))
+    make(db, "ids_that_differ", filled("ids_that_differ", same_event=same_event(measures), filtered=filtered))
     show(db, "earliest_rows", filled("earliest_rows", same_event=same_event(measures)))
     return one(db, "select count(*) from ids_that_differ") > 0
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from abflow.analysis.blueprint import Extended
 from abflow.errors import SettingsError
@@ -23,6 +24,9 @@ from abflow.store.experiment_store import ExperimentStore
 if TYPE_CHECKING:
     from abflow.engine.measuring import Recorded
     from abflow.engine.unit_day import UnitDay
+
+Asked = ParamSpec("Asked")
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,17 @@ class Bench:
         from abflow.lifecycle import partitions
 
         return partitions.recorded(self, period, through, history=history)
+
+
+def reading(step: Callable[Concatenate[Bench, Asked], Told]) -> Callable[Concatenate[Bench, Asked], Told]:
+    """Let a function read partitions and states: runs of other days take none away while it does."""
+
+    @wraps(step)
+    def held(bench: Bench, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Told:
+        with bench.store.reading():
+            return step(bench, *args, **kwargs)
+
+    return held
 
 
 def open_bench(experiment: str, settings: Settings) -> Bench:

@@ -17,7 +17,7 @@ from abflow.engine.measuring import Recorded, measure
 from abflow.engine.population import cohorts
 from abflow.engine.unit_day import Partition, UnitDay
 from abflow.errors import GateStopped, LifecycleError
-from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.guards import current_blueprint, require_earlier_gates
 from abflow.lifecycle.partitions import asked_before, past_days
 from abflow.spec.calendar import Period, Phase, calendar_of
@@ -75,6 +75,7 @@ def _days_before(bench: Bench, day: date) -> str:
     return f"Of the {len(asked)} days before that CUPED reads, the outcome log has {found}: not {spans(missing)}."
 
 
+@reading
 def check_health(bench: Bench, day: date) -> str:
     """Check the sample ratio, contamination, assignment and volume of the phase so far.
 

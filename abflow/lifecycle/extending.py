@@ -7,7 +7,7 @@ from datetime import date, datetime
 from abflow.analysis.blueprint import Extended
 from abflow.analysis.extension import extension_in_words, is_precise, precision_reached
 from abflow.engine.measuring import measure
-from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.daily import harms_before
 from abflow.lifecycle.guards import require_frozen, require_gates, require_health
 from abflow.spec.calendar import Period, calendar_of
@@ -40,6 +40,7 @@ def extend(bench: Bench, day: date, *, now: datetime) -> str | None:
     return extension_in_words(extended)
 
 
+@reading
 def _precision(bench: Bench, test: Period) -> dict[str, float | None] | None:
     """By arm in percent of the plan, where it is too little; None where it is enough."""
     require_gates(bench, through=test.last)

@@ -23,7 +23,7 @@ from abflow.analysis.validity import served_version
 from abflow.analysis.verdict import Decision, Verdict, decide, ends_test
 from abflow.analysis.wording import effect, interval
 from abflow.engine.measuring import Recorded, measure_in_depth, unit_values
-from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.daily import Health, answered_by, expected_versions, harms_before
 from abflow.lifecycle.guards import (
     current_blueprint,
@@ -43,6 +43,7 @@ from abflow.store.files import to_json
 OTHER: dict[Contamination, Contamination] = {"exclude": "keep_first", "keep_first": "exclude"}
 
 
+@reading
 def analyze(bench: Bench, day: date) -> str:
     """Compare the variants at a look of the plan; the last one is the horizon."""
     require_look(bench, day)

@@ -13,7 +13,7 @@ from abflow.analysis.verdict import Verdict
 from abflow.analysis.wording import effect, interval
 from abflow.engine.measuring import measure
 from abflow.errors import EvidenceMissing, ExperimentStopped, GateStopped, LifecycleError, NotEnoughData
-from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.daily import Health
 from abflow.lifecycle.guards import require_frozen, require_health, require_running
 from abflow.lifecycle.looking import peek_name
@@ -83,6 +83,7 @@ def _last_healthy_day(bench: Bench) -> date:
     return day
 
 
+@reading
 def _primary(bench: Bench, look: Peek) -> list[str]:
     """The primary of every arm by its confidence sequence, and nothing that is only valid at one look."""
     frozen = require_frozen(bench)

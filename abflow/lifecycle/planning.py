@@ -18,7 +18,7 @@ from abflow.analysis.power_curves import power_curves
 from abflow.analysis.sizing import Sizing, size_test
 from abflow.analysis.unit_records import UnitRecords
 from abflow.errors import EvidenceMissing, SpecError
-from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.bench import Bench, reading
 from abflow.settings import Settings
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.loading import load_experiment
@@ -95,6 +95,7 @@ def play_through(plan: Plan, settings: Settings, *, runs: int, seed: int) -> Pla
     return replace(plan, table=replace(plan.table, played=played, sentences=(*plan.table.sentences, told)))
 
 
+@reading
 def _aa_records(bench: Bench, *, at_most: int) -> dict[str, UnitRecords]:
     """What every unit of the A/A phase did, all arms together, in each metric that decides."""
     from abflow.engine.unit_records import unit_records
@@ -149,6 +150,7 @@ def _baseline(spec: ExperimentSpec, text: str) -> tuple[str, Assumed]:
     return name.strip(), Assumed(mean=values[0], sd=values[1] if len(values) == 2 else None)
 
 
+@reading
 def _aa_population(bench: Bench) -> Population | None:
     """The A/A phase as its gate measured it, or as its days stand when all of them are aggregated."""
     kept = bench.store.find("aa/population", Population)

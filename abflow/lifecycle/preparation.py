@@ -16,7 +16,7 @@ from abflow.analysis.population import Population
 from abflow.analysis.sizing import size_test
 from abflow.analysis.validity import horizon_checks, served_version
 from abflow.engine.measuring import Recorded, measure, unit_values
-from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.daily import answered_by, expected_versions
 from abflow.lifecycle.guards import current_blueprint, keep_gate, require_gates, require_health, require_open
 from abflow.lifecycle.history import BESIDE
@@ -24,6 +24,7 @@ from abflow.spec.calendar import GateName, Step
 from abflow.spec.phases import Skipped
 
 
+@reading
 def aa_check(bench: Bench, day: date) -> str:
     """Judge the A/A phase at its end; once the plan is frozen, beside the judgement that it rests on.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -15,6 +16,8 @@ from abflow.errors import DataError, EvidenceMissing
 from abflow.store.files import from_json, place, staged_folder, to_json, write_whole
 
 Value = TypeVar("Value")
+
+_READERS = "readers"  # the right to read partitions, which many have at once
 
 
 class Manifest(Protocol):
@@ -51,13 +54,25 @@ class ExperimentStore:
         return ExperimentStore(self.root / ".notes", self.experiment)
 
     @contextmanager
-    def lock(self, name: str = "lock") -> Iterator[None]:
-        """Wait for, then hold, the right to do what nobody else must do at the same time; by flock, as the ledger's."""
-        file = self.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    def lock(self, name: str = "lock", *, shared: bool = False) -> Iterator[None]:
+        """Wait for, then hold, the right to do what nobody else must do at the same time; by flock, as the ledger's.
+
+        Args:
+            name: Of the right.
+            shared: Whether others may do the same, and only who takes it for himself must wait.
+        """
+        with self._lock_file(name).open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
             yield  # closing the file gives the right back
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While this block lasts nobody removes a file of a partition; who leaves last removes those replaced since."""
+        with self.notes.lock(_READERS, shared=True):
+            yield
+        for manifest in self.folder.glob("unit_*/**/manifest.json"):
+            with self.notes.lock(f"{manifest.parent.relative_to(self.folder)}/lock"):
+                self._sweep(manifest.parent, json.loads(manifest.read_text(encoding="utf-8"))["files"])
 
     def save(self, name: str, value: object) -> None:
         """Keep a value under a name such as `gates/aa`."""
@@ -121,6 +136,7 @@ class ExperimentStore:
     def commit(self, name: str, build: Callable[[Path], Partition]) -> Partition:
         """Build files aside, then put them in place under a name; the files that they replace are removed last.
 
+        While somebody is `reading`, these stay until he is done.
         Processes that build the same place at the same time put it in place one after the other.
 
         Args:
@@ -135,11 +151,23 @@ class ExperimentStore:
                 for file in manifest.files:
                     place(staged / file, folder / file)
                 self.save(f"{name}/manifest", manifest)
-                keep = {*manifest.files, "manifest.json"}
-                for old in folder.iterdir():
-                    if old.name not in keep:
-                        old.unlink(missing_ok=True)
+                self._sweep(folder, manifest.files)
         return manifest
+
+    def _sweep(self, folder: Path, files: Iterable[str]) -> None:
+        """Remove what a partition's manifest does not name, unless somebody reads; its place is locked."""
+        old = {file.name for file in folder.iterdir()} - {*files, "manifest.json"}
+        if not old:
+            return
+        with self.notes._lock_file(_READERS).open("a") as handle, suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for name in old:
+                (folder / name).unlink(missing_ok=True)
+
+    def _lock_file(self, name: str) -> Path:
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
 
     @property
     def _staging(self) -> Path:

@@ -320,6 +320,28 @@ def test_the_newest_readout_is_that_of_the_logs_as_they_are(world: World, even: 
     assert world.bench().store.history("readout", Readout)[verdict_of(world).readout or ""] == after
 
 
+def check_often(world: World, number: int) -> None:
+    for _ in range(8):
+        check_health(bench_of(world), day(number))
+
+
+def test_runs_of_several_days_at_the_same_time_take_no_state_from_one_another(world: World) -> None:
+    """Only the newest state is kept, and each rolls its own; what the others read stays until they have read it."""
+    run(world, through=3)
+    for number in (1, 2, 3):
+        check_health(bench_of(world), day(number))
+    before = world.store_bytes()
+    fork = multiprocessing.get_context("fork")
+    together = [fork.Process(target=check_often, args=(world, number)) for number in (1, 2, 3)]
+    for process in together:
+        process.start()
+    for process in together:
+        process.join()
+    assert [process.exitcode for process in together] == [0, 0, 0]
+    check_health(bench_of(world), day(3))
+    assert world.store_bytes() == before  # and nothing is left over
+
+
 def test_a_restated_day_of_the_aa_phase_takes_its_events_out_of_the_test(tmp_path: Path, done: list[str]) -> None:
     """The sessions of the test's second day were logged in the A/A phase before, as its new file says."""
     aa = {"start": "2026-09-20", "enroll_days": 2, "days": 3}

@@ -157,6 +157,18 @@ def test_two_who_build_one_place_leave_one_whole_partition(
     assert {file.name for file in (store.folder / PLACE).iterdir()} == {*made.files, "manifest.json"}
 
 
+def test_what_somebody_reads_stays_until_the_last_reader_is_done(store: ExperimentStore) -> None:
+    def names() -> set[str]:
+        return {file.name for file in (store.folder / PLACE).iterdir()} - {"manifest.json"}
+
+    one = {*store.commit(PLACE, partial(build, "one")).files}
+    with store.reading():
+        with store.reading():
+            two = {*store.commit(PLACE, partial(build, "two")).files}
+        assert names() == one | two
+    assert names() == two
+
+
 def test_a_value_that_was_kept_stays_readable_under_the_hash_of_its_file(store: ExperimentStore) -> None:
     first, second = Manifest("one", ("u", "e")), Manifest("two", ("u", "e"))
     for value in (first, second, second):

@@ -1,4 +1,4 @@
--- one row per event and event_id whose rows in the log differ in time or unit: the earliest of them
+-- one row per filtered event and event_id whose rows in the log differ in time or unit: the earliest of them
 select
     same_event,
     event_id,
@@ -6,7 +6,7 @@ select
 from (
     select {same_event} as same_event, event_id, happened, unit_id
     from measured_rows
-    where event_id is not null
+    where event_id is not null and measure in ({filtered})
 ) as named
 group by same_event, event_id
 having min(happened) <> max(happened) or min(unit_id) <> max(unit_id)
