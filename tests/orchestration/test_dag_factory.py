@@ -221,6 +221,21 @@ def test_there_is_a_run_for_every_day_and_room_for_all_of_them(
     assert dag.dagrun_timeout is None  # it would fail the days that wait behind a gate
 
 
+def test_a_test_that_may_be_extended_has_runs_for_its_longest_time_and_says_so(project: Path) -> None:
+    """Whether it is extended is known on the plan's last day; a DAG whose end moved then would have to be seen anew."""
+    longer = TEST | {"extend": {"max_days": 12}}
+    spec = experiment(files_of(project), "may_go_on", phases={"shadow": SHADOW, "aa": AA, "test": longer})
+    dag, plain = (build_dag(each, str(project)) for each in (spec, experiment(files_of(project), "plain")))
+    planned, longest = calendar_of(spec).last, calendar_of(spec.extended).last
+    assert longest - planned == timedelta(days=7)
+    assert dag.end_date == datetime(longest.year, longest.month, longest.day, tzinfo=UTC)
+    assert dag.max_active_runs == plain.max_active_runs + 7
+    assert dag.task_ids == plain.task_ids
+    assert f"| test | {calendar_of(spec).test.start} | {planned} | 5 |" in str(dag.doc_md)
+    assert f"A test that is not precise enough by then goes on to {longest}." in str(dag.doc_md)
+    assert "goes on to" not in str(plain.doc_md)
+
+
 def test_the_form_can_be_sent_empty(project: Path) -> None:
     params = build_dag(experiment(files_of(project), "plain"), str(project)).params
     assert dict(params.dump()) == {"experiment_day": None, "dry_run": False, "reason": None}
