@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from abflow.engine.filing import UNIT_COLUMN, refuse_nulls
 from abflow.engine.measures import Measure, columns_needed, measures_of
 from abflow.engine.statements import filled, make, one, show, statement
+from abflow.engine.wrong_rows import one_of_them, text_of
 from abflow.errors import ContractBroken
 from abflow.logs.database import Database
 from abflow.logs.layout import DayLog, LogFormat
@@ -102,9 +103,14 @@ def refuse_what_cannot_count(db: Database, spec: ExperimentSpec, log: DayLog) ->
         ContractBroken: A row of this experiment belongs to nobody, to no time or to an unknown variant, or names a
             probability that its variant cannot have had.
     """
+
+    def example() -> str:
+        shown = ("timestamp", "experiment_id", UNIT_COLUMN, "variant", PROPENSITY)
+        return one_of_them(db, log, shown, lambda part, types: _cannot_count(spec, part, types))
+
     parameters = {"experiment": spec.experiment, "variants": list(spec.variants)}
     unknown, impossible, *nulls = db.execute(statement("exposure_contract"), parameters).fetchall()[0]
-    refuse_nulls(log, ("experiment_id", "timestamp", UNIT_COLUMN, "variant"), nulls)
+    refuse_nulls(log, ("experiment_id", "timestamp", UNIT_COLUMN, "variant"), nulls, example)
     if unknown:
         name, count = db.execute(
             "select variant, count(*) from exposure_rows where experiment_id = $experiment "
@@ -113,12 +119,25 @@ def refuse_what_cannot_count(db: Database, spec: ExperimentSpec, log: DayLog) ->
         ).fetchall()[0]
         raise ContractBroken(
             f"log 'exposures', day {log.day}: {count} rows of {spec.experiment} name the variant {name!r}, which "
-            f"the experiment file does not have ({', '.join(spec.variants)}); add it there, or correct the log"
+            f"the experiment file does not have ({', '.join(spec.variants)}); add it there, or correct the log."
+            f"{example()}"
         )
     raise ContractBroken(
         f"log 'exposures', day {log.day}: {PROPENSITY} in {impossible} rows of {spec.experiment} is no number "
         f"above 0 and up to 1 in {log.folder}; it is the probability of the variant that the row names. Correct "
-        "the log, or leave the value empty where nobody knows it"
+        f"the log, or leave the value empty where nobody knows it.{example()}"
+    )
+
+
+def _cannot_count(spec: ExperimentSpec, log: DayLog, types: dict[str, str]) -> str:
+    """SQL text: whether a row of the log belongs to nobody, to no time or to an unknown variant, or cannot be true."""
+    experiment, unit, variant = (text_of(types, name) for name in ("experiment_id", UNIT_COLUMN, "variant"))
+    happened = utc("timestamp", types["timestamp"], log) if "timestamp" in types else "null"
+    variants = ", ".join(map(literal, spec.variants))
+    return (
+        f"{experiment} is null or ({experiment} = {literal(spec.experiment)} and ({happened} is null "
+        f"or {unit} is null or {variant} is null or {variant} not in ({variants}) "
+        f"or not {_propensity(types)} between 1e-100 and 1))"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from abflow.errors import ContractBroken
 from abflow.logs.layout import DayLog
 
@@ -21,7 +23,7 @@ def key_of(text: str) -> str:
     )
 
 
-def refuse_nulls(log: DayLog, columns: tuple[str, ...], nulls: list[int]) -> None:
+def refuse_nulls(log: DayLog, columns: tuple[str, ...], nulls: list[int], example: Callable[[], str]) -> None:
     """Refuse a day in which rows have nothing readable in a column that every row needs.
 
     Raises:
@@ -31,5 +33,5 @@ def refuse_nulls(log: DayLog, columns: tuple[str, ...], nulls: list[int]) -> Non
     if found:
         raise ContractBroken(
             f"log {log.log!r}, day {log.day}: {log.folder} has no readable {', '.join(found)}; "
-            "these rows belong to nobody or to no time. Correct the log and run the day again"
+            f"these rows belong to nobody or to no time. Correct the log and run the day again.{example()}"
         )

@@ -13,6 +13,7 @@ from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, filtered_events, leftovers_of, measures_of, same_event
 from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, make, one, rows, show, statement, write
+from abflow.engine.wrong_rows import one_of_them, text_of
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
 from abflow.logs.database import Database
@@ -220,8 +221,13 @@ def _number(column: str, type_: str) -> str:
 
 def _refuse_what_cannot_count(db: Database, log: DayLog, measures: tuple[Measure, ...]) -> None:
     """Raises ContractBroken when a row that a metric reads belongs to nobody, to no time, or has no number."""
+
+    def example() -> str:
+        shown = ("timestamp", UNIT_COLUMN, "event_type", *(measure.column for measure in measures))
+        return one_of_them(db, log, shown, lambda part, types: _cannot_count(measures, part, types))
+
     without_time, without_unit, unreadable = db.execute(statement("outcome_contract")).fetchall()[0]
-    refuse_nulls(log, ("timestamp", UNIT_COLUMN), [without_time, without_unit])
+    refuse_nulls(log, ("timestamp", UNIT_COLUMN), [without_time, without_unit], example)
     if unreadable:
         label, count = db.execute(
             "select measure, count(*) from measured_rows where not is_counted "
@@ -230,8 +236,25 @@ def _refuse_what_cannot_count(db: Database, log: DayLog, measures: tuple[Measure
         broken = next(measure for measure in measures if measure.label == label)
         raise ContractBroken(
             f"log 'outcomes', day {log.day}: {broken.column} of {count} {broken.event_type!r} events in {log.folder} "
-            "is missing or not a finite number; correct the log, because counting it as 0 would move the mean"
+            "is missing or not a finite number; correct the log, because counting it as 0 would move the mean."
+            f"{example()}"
         )
+
+
+def _cannot_count(measures: tuple[Measure, ...], log: DayLog, types: dict[str, str]) -> str:
+    """SQL text: whether a row that a metric reads belongs to nobody or to no time, or has no number."""
+    event_type, unit = (text_of(types, name) for name in ("event_type", UNIT_COLUMN))
+    happened = utc("timestamp", types["timestamp"], log) if "timestamp" in types else "null"
+    wrong = []
+    for measure in measures:
+        passes = [f"{event_type} = {literal(measure.event_type)}"]
+        passes += [condition(measure.where, lambda name: text_of(types, name))] if measure.where else []
+        reasons = [f"{happened} is null", f"{unit} is null"]
+        if measure.column:
+            number = _number(measure.column, types[measure.column]) if measure.column in types else "null"
+            reasons.append(f"not coalesce(isfinite({number}), false)")
+        wrong.append(f"({' and '.join(passes)} and ({' or '.join(reasons)}))")
+    return " or ".join(wrong)
 
 
 def _has_ids_that_differ(db: Database, measures: tuple[Measure, ...]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -79,7 +81,10 @@ def reading(log: DayLog) -> Iterator[None]:
             ) from error
         if isinstance(error, duckdb.ProgrammingError):
             raise  # no file is to blame
-        advice = getattr(error, "advice", "give DuckDB more room (ABFLOW_MEMORY_LIMIT, ABFLOW_SPILL)")
+        more = "give DuckDB more room (ABFLOW_MEMORY_LIMIT, ABFLOW_SPILL)"
+        if os.strerror(errno.ENOSPC) in str(error):
+            more = "make room on the disk that is full"
+        advice = getattr(error, "advice", more)
         raise DataError(
             f"{where}: {in_short(error)}. Each file of {log.folder} can be read by itself; {advice}, "
             "then run this day again"

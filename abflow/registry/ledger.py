@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from abflow.errors import LedgerBroken
+from abflow.errors import DataError, LedgerBroken
 
 GENESIS = "0" * 64
 
@@ -63,6 +63,7 @@ class Ledger:
 
         Raises:
             LedgerBroken: The chain was edited; nothing is added to a broken chain.
+            DataError: The entry could not be written, because the disk is full; the chain is as it was.
         """
         entries = self.entries()
         before = entries[-1].sha256 if entries else GENESIS
@@ -76,11 +77,24 @@ class Ledger:
         }
         entry = Entry(**body, sha256=_hash(body))
         line = json.dumps({**body, "sha256": entry.sha256}, sort_keys=True, ensure_ascii=False) + "\n"
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(line)
-            stream.flush()
-            os.fsync(stream.fileno())
+        self._write(line.encode())
         return entry
+
+    def _write(self, line: bytes) -> None:
+        """Add a line, or leave the file as it was: an entry that is cut would break the chain for good."""
+        with self.path.open("ab", buffering=0) as stream:
+            whole = stream.seek(0, os.SEEK_END)
+            try:
+                written = 0
+                while written < len(line):
+                    written += stream.write(line[written:])
+                os.fsync(stream.fileno())
+            except OSError as error:
+                stream.truncate(whole)
+                raise DataError(
+                    f"{self.path}: the entry could not be written ({error.strerror}), and the ledger is as it was; "
+                    "make room there, then run this again"
+                ) from error
 
     def record_once(self, kind: str, experiment: str, facts: Mapping[str, Any], *, at: datetime, same: str) -> Entry:
         """Add a decision unless it is the last of its kind already; the caller holds the lock.

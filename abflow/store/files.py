@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,9 +15,12 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from abflow.errors import DataError
+from abflow.errors import AbflowError, DataError
 
 Value = TypeVar("Value")
+
+# In the system's words, which DuckDB repeats in an error of its own.
+_NO_ROOM = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
 
 # Understanding a class takes longer than reading a value of it, and a step reads many.
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
@@ -69,10 +73,23 @@ def place(unfinished: Path, path: Path) -> None:
 
 @contextmanager
 def staged_folder(staging: Path) -> Iterator[Path]:
-    """A private folder for unfinished files; what a killed process leaves there is never read."""
-    staging.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=staging))
+    """A private folder for unfinished files; what a killed process leaves there is never read.
+
+    Raises:
+        DataError: A disk is full.
+    """
+    folder = None
     try:
+        staging.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=staging))
         yield folder
+    except Exception as error:
+        if isinstance(error, AbflowError) or not any(reason in str(error) for reason in _NO_ROOM):
+            raise
+        raise DataError(
+            f"{staging}: no room is left on the disk ({error}). Nothing is half-written: make room there, then run "
+            "this again"
+        ) from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)

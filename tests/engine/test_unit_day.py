@@ -193,6 +193,29 @@ def test_a_row_that_cannot_be_counted_is_refused_with_words(
     with pytest.raises(ContractBroken) as caught:
         build(SPEC, tmp_path, {START: exposures}, {START: outcomes})
     assert all(word in str(caught.value) for word in [*words, f"day {START}"]), caught.value
+    changed, given = next(iter((shown | done).items()))
+    file = tmp_path / ("exposures" if shown else "outcomes") / f"date={START}" / "part-0.jsonl"
+    told = str(caught.value).partition(f" One of them stands in {file}: ")[2]
+    assert f"{changed} {'missing' if given is None else repr(given)}" in told
+    assert "user_id 'u2'" in told or changed == "user_id"
+
+
+def test_of_several_files_the_one_with_the_broken_row_is_named(tmp_path: Path) -> None:
+    """Also where a filter says which rows are read at all, and a file has no row."""
+    rows = [outcome("u1", "purchase", at(0), device="phone"), outcome("u2", "purchase", at(0), device="desk")]
+    broken = [outcome("u3", "purchase", at(0), None, device=device) for device in ("desk", "phone")]
+    shown = write_log(tmp_path / "exposures", {START: [exposure("u1", "a", at(0))]})
+    done = write_log(tmp_path / "outcomes", {START: rows})
+    first = next(done.rglob("*.jsonl"))
+    second, empty = first.with_name("part-1.jsonl"), first.with_name("part-2.jsonl")
+    second.write_text("".join(json.dumps(row, default=str) + "\n" for row in broken))
+    empty.touch()
+    spec = experiment(
+        "  paid: {role: primary, kind: mean, event: purchase, value: value, where: {device: phone},"
+        " mde: {relative: 0.1}}\n"
+    )
+    with pytest.raises(ContractBroken, match=rf"value of 1 'purchase' events .* stands in {second}: .* value missing"):
+        build_day(spec, tmp_path, shown, done, START)
 
 
 def test_a_broken_row_of_another_experiment_is_its_own_business(tmp_path: Path) -> None:

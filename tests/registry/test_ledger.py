@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import resource
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from abflow.errors import LedgerBroken
+from abflow.errors import DataError, LedgerBroken
 from abflow.registry.ledger import GENESIS, Entry, Ledger
 
 NOW = datetime(2026, 11, 8, 12, tzinfo=UTC)
@@ -136,6 +137,24 @@ def test_the_same_decision_is_recorded_once(ledger: Ledger) -> None:
         changed = record("promote")
         back = record("keep")
     assert [e.number for e in (first, other, changed, back)] == [5, 6, 7, 8]
+
+
+def test_an_entry_for_which_there_is_no_room_leaves_the_chain_as_it_was(ledger: Ledger) -> None:
+    """A disk that is full takes the first bytes of the entry; here a limit of the process does."""
+    before = ledger.path.read_bytes()
+    child = multiprocessing.get_context("fork").Process(target=_append_with_little_room, args=(ledger,))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert ledger.path.read_bytes() == before
+    with ledger.lock():
+        assert ledger.append("promoted", "exp_4", {}, at=NOW).number == 5
+
+
+def _append_with_little_room(ledger: Ledger) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ledger.path.stat().st_size + 20,) * 2)
+    with ledger.lock(), pytest.raises(DataError, match=r"could not be written .* the ledger is as it was; make room"):
+        ledger.append("promoted", "exp_4", {}, at=NOW)
 
 
 def test_many_processes_make_one_whole_chain(tmp_path: Path) -> None:

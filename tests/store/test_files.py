@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from abflow.analysis.population import Cohort, Measured, Population
@@ -158,6 +161,30 @@ def test_a_text_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> No
         write_whole(path, "half of it \ud800", staging=staging)
     assert path.read_text() == "old"
     assert list(staging.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), duckdb.IOException("Could not write: No space left on device")],
+)
+def test_a_full_disk_is_told_in_words_and_leaves_the_old_file(error: Exception, tmp_path: Path) -> None:
+    staging = tmp_path / ".staging"
+    write_whole(tmp_path / "value.json", "old", staging=staging)
+    with pytest.raises(DataError, match=r"no room is left on the disk .* make room there, then run this again"):
+        _write_until(error, staging)
+    assert (tmp_path / "value.json").read_text(encoding="utf-8") == "old"
+    assert list(staging.iterdir()) == []
+
+
+def _write_until(error: Exception, staging: Path) -> None:
+    with staged_folder(staging) as folder:
+        (folder / "value.json").write_text("ne", encoding="utf-8")
+        raise error
+
+
+def test_a_mistake_while_writing_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError):
+        _write_until(PermissionError("not yours"), tmp_path)
 
 
 def test_two_writers_never_share_a_staging_folder(tmp_path: Path) -> None:
