@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abflow.analysis.population import Measured, Population, Slice
 from abflow.analysis.readout import ArmSummary, Comparison, Readout
-from abflow.engine.measures import totals_of
+from abflow.engine.measures import Total, totals_of
 from abflow.engine.statements import read, show
 from abflow.engine.unit_state import column
 from abflow.logs.reading import connection, identifier, literal
 from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.row_filter import Value
 from abflow.stats.moments import JointMoments, Moments
 from abflow.stats.result import Estimate, Unavailable
 
@@ -116,12 +118,24 @@ def _units(spec: ExperimentSpec, phase: str) -> str:
     """One row per unit of a phase, its totals under names that people can read."""
     totals = []
     for number, total in enumerate(totals_of(spec)):
-        window = f" in {total.window_days} days" if total.window_days else ""
-        totals.append(f", {column(number)} as {identifier(f'{total.use} of {total.measure.label}{window}')}")
+        totals.append(f", {column(number)} as {identifier(name_of(total))}")
     return (
         f"select {literal(phase)} as phase, unit_id, entered, variant, lowest_variant <> highest_variant as crossed, "
         f"propensity, context{''.join(totals)} from {identifier('state_' + phase)}"
     )
+
+
+def name_of(total: Total) -> str:
+    """What people call a total, such as `count of click where surface = 'search' in 7 days`; no two are alike."""
+    every = replace(total.measure, rows="")
+    filtered = " and ".join(_is_one_of(name, values) for name, values in total.measure.where.items())
+    window = f" in {total.window_days} days" if total.window_days else ""
+    return f"{total.use} of {every.label}{' where ' + filtered if filtered else ''}{window}"
+
+
+def _is_one_of(name: str, values: Sequence[Value]) -> str:
+    listed = [literal(value) if isinstance(value, str) else json.dumps(value) for value in values]
+    return f"{name} = {listed[0]}" if len(listed) == 1 else f"{name} in ({', '.join(listed)})"
 
 
 def _moments(population: Population) -> Iterator[_Row]:

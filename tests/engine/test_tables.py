@@ -6,8 +6,9 @@ from pathlib import Path
 from abflow.analysis.compare import compare
 from abflow.analysis.looks import Look
 from abflow.analysis.readout import Readout
+from abflow.engine.measures import totals_of
 from abflow.engine.measuring import measure
-from abflow.engine.tables import MOMENTS, READOUT, open_tables, write_look
+from abflow.engine.tables import MOMENTS, READOUT, name_of, open_tables, write_look
 from tests.engine.small_logs import at, build, by_day, experiment, exposure, outcome, partitions_of, recorded
 
 METRICS = """
@@ -90,6 +91,26 @@ def test_a_filtered_metric_has_a_column_of_its_own(tmp_path: Path) -> None:
     record = recorded(spec, tmp_path, partitions_of(tmp_path, build(spec, tmp_path, shown, done)))
     files = {"units test": [record.state.file], "events": [partition.events for partition in record.partitions]}
     with open_tables(spec, files) as db:
-        column = '"count of visit where {""surface"": [""it\'s""]}"'
+        column = "\"count of visit where surface = 'it''s'\""
         assert db.execute(f"select unit_id from units where {column} = 1").fetchall() == [("u1",)]
         assert db.execute("select count(*) from events where measure = 'visit'").fetchall() == [(4,)]
+
+
+def test_totals_have_plain_names_and_no_two_the_same() -> None:
+    wheres = ["{surface: search}", "{surface: [home, search], level: 5}", "{level: '5'}", "{member: true}"]
+    kinds = [f"kind: count, event: click, where: {where}" for where in (*wheres, "{member: 'true'}")]
+    kinds += ["kind: mean, event: click, value: value, window_days: 2, where: {level: 0.5}"]
+    kinds += ["kind: count, event: click, window_days: 2", "kind: count, event: click"]
+    added = "".join(f"  m{n}: {{role: secondary, {kind}}}\n" for n, kind in enumerate(kinds))
+    names = {name_of(total) for total in totals_of(experiment(METRICS + added))}
+    assert {
+        "count of click",
+        "count of click in 2 days",
+        "count of click where level = '5'",
+        "count of click where level = 5 and surface in ('home', 'search')",
+        "count of click where member = 'true'",
+        "count of click where member = true",
+        "count of click where surface = 'search'",
+        "sum of click:value where level = 0.5 in 2 days",
+    } <= names
+    assert len(names) == len(totals_of(experiment(METRICS + added)))
