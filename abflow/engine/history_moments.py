@@ -29,6 +29,7 @@ def with_history(
     period: Period,
     before: Sequence[PastDay],
     partitions: Sequence[Partition],
+    aa: Sequence[Partition] = (),
 ) -> list[Measured]:
     """Measured metrics, each with the moments of its history, where it has one.
 
@@ -40,8 +41,9 @@ def with_history(
         period: The phase.
         before: Days before the phase that the logs have.
         partitions: The days of the phase.
+        aa: The days of the A/A phase before, whose events count no second time.
     """
-    histories = open_histories(db, spec, metrics, period=period, before=before, partitions=partitions)
+    histories = open_histories(db, spec, metrics, period=period, before=before, partitions=partitions, aa=aa)
     if not histories:
         return list(measured)
     moments = _moments(db, histories)

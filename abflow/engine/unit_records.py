@@ -61,9 +61,7 @@ def _histories(
     db: Database, spec: ExperimentSpec, observed: Sequence[Observed], recorded: Recorded
 ) -> Sequence[History]:
     period, before, partitions = recorded.period, recorded.before, recorded.partitions
-    return open_histories(
-        db, spec, observed, period=period, before=before, partitions=partitions, aa=recorded.aa
-    )
+    return open_histories(db, spec, observed, period=period, before=before, partitions=partitions, aa=recorded.aa)
 
 
 def _numbers(db: Database, own: Observed, history: History | None) -> UnitRecords:
