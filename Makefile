@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# One worker per core; a file stays with one worker, because its tests share servers.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# One worker per core; a file stays with one worker, because its tests share servers. Files keep their order: the
+# longest has few tests and would come last, when one worker has nothing left to do.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo ui example test check lint types layers schema constraints clean help
 

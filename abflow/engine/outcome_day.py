@@ -79,7 +79,7 @@ def build_outcome_day(
             total = one(db, "select count(*) from raw_outcomes")
             count_read(rows=total)
             differ = "event_id" in columns and _has_ids_that_differ(db, measures)
-            repeats = differ or ("event_id" in columns and _has_repeats(db))
+            repeats = ("event_id" in columns and _has_repeats(db)) or differ
             if repeats:  # the repeats may be rows that cannot count
                 _refuse_what_cannot_count(db, log, measures)
             key = key_of("event_id") if "event_id" in columns else NO_KEY
@@ -268,9 +268,6 @@ def _has_ids_that_differ(db: Database, measures: tuple[Measure, ...]) -> bool:
 
 
 def _has_repeats(db: Database) -> bool:
-    """Whether some event_id stands twice among the rows of a measure; see `exposure_log` for the hashes."""
-    named, different = db.execute(
-        "select count(event_id), count(distinct hash(event_id, measure)) filter (where event_id is not null) "
-        "from measured_rows"
-    ).fetchall()[0]
-    return bool(named != different)
+    """Whether some event_id may stand twice among the rows of a measure; see `exposure_log.has_repeats`."""
+    make(db, "repeated_events", statement("repeated_events"))
+    return one(db, "select count(*) from repeated_events") > 0

@@ -2,16 +2,17 @@
 -- Rows without an event_id are distinct. The whole row is compared, so that equal times have one answer.
 select unit_id, measure, happened, amount, {key}
 from (
-    select unit_id, measure, happened, amount, event_id
-    from {rows}
-    where event_id is null
+    select e.unit_id, e.measure, e.happened, e.amount, e.event_id
+    from {rows} as e
+    left join repeated_events as r on e.event_id is not null and hash(e.event_id, e.measure) = r.id_hash
+    where r.id_hash is null
     union all
     select earliest.unit_id, measure, earliest.happened, earliest.amount, event_id
     from (
-        select measure, event_id, min({'happened': happened, 'unit_id': unit_id, 'amount': amount}) as earliest
-        from {rows}
-        where event_id is not null
-        group by event_id, measure
+        select e.measure, e.event_id, min({'happened': e.happened, 'unit_id': e.unit_id, 'amount': e.amount}) as earliest
+        from {rows} as e
+        inner join repeated_events as r on hash(e.event_id, e.measure) = r.id_hash
+        where e.event_id is not null
+        group by e.event_id, e.measure
     ) as repeats
 ) as once
-order by unit_id, happened, measure, event_id, amount
