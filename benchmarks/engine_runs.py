@@ -90,3 +90,7 @@ class Runs:
         """How many times as long as other work that took turns with this: the median over the turns."""
         pairs = zip(self.each, other.each, strict=True)
         return statistics.median(mine.seconds / theirs.seconds for mine, theirs in pairs)
+
+    def cpu_over(self, other: Runs) -> float:
+        """How many times the CPU seconds of work that ran at another time: the ratio of the medians."""
+        return self.cpu_seconds / other.cpu_seconds

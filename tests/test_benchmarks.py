@@ -28,4 +28,4 @@ def test_a_horizon_has_the_same_numbers_as_one_query_over_all_raw_logs(tmp_path:
     command = [sys.executable, str(ENGINE), "growth", *SMALL, "--days", "6", "--data", str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "horizon, 6 days / 3 days" in ended.stdout
+    assert "horizon, CPU of 6 days / 3 days" in ended.stdout
