@@ -115,15 +115,15 @@ def roll_state(
     with database(spec, resources) as db:
         if done and known:
             read(db, "state_file", [known.file])
-            make(db, "state", filled("state_read", totals=_columns(totals)))
+            state = filled("state_read", totals=_columns(totals))
         else:
-            make(db, "state", filled("state_empty", context=_context(partitions[0]), totals=_empty(totals)))
+            state = filled("state_empty", context=_context(partitions[0]), totals=_empty(totals))
         ids = _Ids(same_event=same_event(measures_of(spec)), aa=show_aa_events(db, aa))
-        state = "select * from state"
         for number in range(done, len(partitions)):
-            if number > done:
+            if number > done:  # the tables that it is made of are about to change
                 make(db, "state", state)
-            state = _roll_day(db, period, partitions[: number + 1], totals, ids)
+                state = "select * from state"
+            state = _roll_day(db, period, partitions[: number + 1], totals, ids, state)
         write(db, filled("state_written", totals=_columns(totals), state=state), folder / file)
         units = one(db, f"select count(*) from read_parquet({literal(str(folder / file))})")
     return UnitState(
@@ -151,8 +151,10 @@ class _Ids:
     aa: list[str]
 
 
-def _roll_day(db: Database, period: Period, partitions: list[Partition], totals: tuple[Total, ...], ids: _Ids) -> str:
-    """The relation of the state at the end of the last of some days, out of the table `state` of the day before."""
+def _roll_day(
+    db: Database, period: Period, partitions: list[Partition], totals: tuple[Total, ...], ids: _Ids, state: str
+) -> str:
+    """The query of the state at the end of the last of some days, out of that of the day before."""
     today, earlier = partitions[-1], partitions[:-1]
     since, until = midnight(today.day), midnight(today.day + timedelta(days=1))
     times = {"start": midnight(period.start), "since": since, "until": until}
@@ -162,7 +164,7 @@ def _roll_day(db: Database, period: Period, partitions: list[Partition], totals:
     bounds = {name: f"timestamp {literal(str(time))}" for name, time in times.items()}
     exposed = filled("exposed" if early or _has_units_twice(db, today) else "exposed_once", **bounds)
     columns = "".join(f", s.{column(i)}" for i in range(len(totals)))
-    make(db, "known_units", filled("known_units", totals=columns, exposed=exposed), **times)
+    make(db, "known_units", filled("known_units", totals=columns, exposed=exposed, state=state), **times)
     _show_fresh(db, "event_rows", today.event_files, [file for p in early for file in p.event_files])
     show(db, "news", filled("news", **bounds))
     make(db, "moved", "select unit_id from known_units where moved")

@@ -5,5 +5,5 @@ select
     least(s.lowest_variant, e.lowest_variant) as lowest_variant,
     greatest(s.highest_variant, e.highest_variant) as highest_variant,
     coalesce(e.entry.entered < coalesce(s.entry.entered, $since), false) as moved{totals}
-from state as s
+from ({state}) as s
 full outer join ({exposed}) as e on s.unit_id = e.unit_id
