@@ -59,9 +59,10 @@ def moments(logs: Logs) -> Moments:
     with tempfile.TemporaryDirectory(dir=logs.folder) as folder, duckdb.connect() as connection:
         kept = {name: str(Path(folder) / f"{name}.parquet") for name in ("units", "events", "state")}
         for name, log, query in (("units", "exposures", UNITS), ("events", "outcomes", EVENTS)):
-            named = f"with {_only(rows, log)} {query}"
+            order = " order by user_id" if name == "units" else ""
+            named = f"with {_only(rows, log)} {query}{order}"
             connection.execute(f"copy ({named}) to '{kept[name]}' {PACKED}", {log: read[log]})
-        connection.execute(f"copy ({STATE.format(**kept)}) to '{kept['state']}' {PACKED}")
+        connection.execute(f"copy ({STATE.format(**kept)} order by user_id) to '{kept['state']}' {PACKED}")
         each = ", ".join(f"avg({name}), var_pop({name})" for name in NUMBERS)
         found = connection.execute(
             f"select variant, count(*), covar_pop(clicks, impressions), {each} "  # noqa: S608

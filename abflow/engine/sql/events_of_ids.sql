@@ -16,3 +16,5 @@ from (
         group by e.event_id, e.measure
     ) as repeats
 ) as once
+-- The same log always makes the same bytes.
+order by unit_id, happened, measure, event_id, amount

@@ -8,3 +8,5 @@ select
     lowest_variant,
     highest_variant{totals}
 from ({state}) as state
+-- The same log always makes the same bytes.
+order by unit_id

@@ -23,3 +23,5 @@ from (
     ) as ranked
     group by unit_id, day
 ) as unit_days
+-- The same log always makes the same bytes.
+order by unit_id, day
