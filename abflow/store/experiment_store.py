@@ -68,6 +68,9 @@ class ExperimentStore:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """While this block lasts nobody removes a file of a partition; who leaves last removes those replaced since."""
+        if not self.folder.exists():  # nothing is there to be removed
+            yield
+            return
         with self.notes.lock(_READERS, shared=True):
             yield
         for manifest in self.folder.glob("unit_*/**/manifest.json"):
