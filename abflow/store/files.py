@@ -83,7 +83,7 @@ def staged_folder(staging: Path) -> Iterator[Path]:
         staging.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=staging))
         yield folder
-    except Exception as error:
+    except Exception as error:  # a full disk is an OSError here, an error of DuckDB or of Spark there
         if isinstance(error, AbflowError) or not any(reason in str(error) for reason in _NO_ROOM):
             raise
         raise DataError(
