@@ -72,7 +72,7 @@ class ExposureDay:
     context: tuple[str, ...]
     has_propensity: bool
     has_ids: bool
-    last_day: date | None
+    last_day: date | None = None  # manifests before format 7 have none; their partitions are built again
     largest: dict[str, float]
     served: tuple[Served, ...]
 

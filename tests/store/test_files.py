@@ -193,3 +193,12 @@ def test_two_writers_never_share_a_staging_folder(tmp_path: Path) -> None:
         (one / "a").write_text("1")
         place(one / "a", tmp_path / "x" / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_manifest_of_an_older_format_is_read_so_that_its_day_can_be_built_again() -> None:
+    written = json.loads(to_json(UNIT_DAY))
+    day = written["exposure_log"].pop("last_day")
+    written["exposure_log"]["latest"] = f"{day}T10:00:00"
+    old = from_json(json.dumps(written), UnitDay, source=Path("manifest.json"))
+    assert old.exposure_log.last_day is None
+    assert old.outcome_log == UNIT_DAY.outcome_log
