@@ -116,7 +116,7 @@ class TestCsv:
     def test_a_file_without_rows_has_columns(self, db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
         assert rows_of(db, logged(tmp_path, a_csv="a,b\n")) == []
 
-    @pytest.mark.parametrize("content", [b"", gzip.compress(b"")])
+    @pytest.mark.parametrize("content", [b"", gzip.compress(b"", mtime=0)], ids=["empty", "packed"])
     def test_a_day_of_empty_files_is_an_empty_day(
         self, content: bytes, db: duckdb.DuckDBPyConnection, tmp_path: Path
     ) -> None:
