@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from abflow.engine.filing import UNIT_COLUMN, refuse_nulls
 from abflow.engine.measures import Measure, columns_needed, measures_of
 from abflow.engine.statements import filled, make, one, show, statement
-from abflow.engine.wrong_rows import one_of_them, text_of
+from abflow.engine.wrong_rows import first_of_them, text_of
 from abflow.errors import ContractBroken
 from abflow.logs.database import Database
 from abflow.logs.layout import DayLog, LogFormat
@@ -106,7 +106,7 @@ def refuse_what_cannot_count(db: Database, spec: ExperimentSpec, log: DayLog) ->
 
     def example() -> str:
         shown = ("timestamp", "experiment_id", UNIT_COLUMN, "variant", PROPENSITY)
-        return one_of_them(db, log, shown, lambda part, types: _cannot_count(spec, part, types))
+        return first_of_them(log, shown, lambda part, types: _cannot_count(spec, part, types))
 
     parameters = {"experiment": spec.experiment, "variants": list(spec.variants)}
     unknown, impossible, *nulls = db.execute(statement("exposure_contract"), parameters).fetchall()[0]

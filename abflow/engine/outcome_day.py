@@ -13,7 +13,7 @@ from abflow.engine.inputs import digest_of
 from abflow.engine.measures import Measure, columns_needed, filtered_events, leftovers_of, measures_of, same_event
 from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, make, one, rows, show, statement, write
-from abflow.engine.wrong_rows import one_of_them, text_of
+from abflow.engine.wrong_rows import first_of_them, text_of
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
 from abflow.logs.database import Database
@@ -224,7 +224,7 @@ def _refuse_what_cannot_count(db: Database, log: DayLog, measures: tuple[Measure
 
     def example() -> str:
         shown = ("timestamp", UNIT_COLUMN, "event_type", *(measure.column for measure in measures))
-        return one_of_them(db, log, shown, lambda part, types: _cannot_count(measures, part, types))
+        return first_of_them(log, shown, lambda part, types: _cannot_count(measures, part, types))
 
     without_time, without_unit, unreadable = db.execute(statement("outcome_contract")).fetchall()[0]
     refuse_nulls(log, ("timestamp", UNIT_COLUMN), [without_time, without_unit], example)

@@ -71,8 +71,16 @@ def _not_json(content: IO[bytes]) -> Iterator[tuple[int, str]]:
 
 def _not_like_the_first(content: IO[bytes]) -> Iterator[tuple[int, str]]:
     text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    delimiter, *names = header_of(text.readline())
-    rows = csv.reader(text, delimiter=delimiter, strict=True)
+    first = last = text.readline()
+    delimiter, *names = header_of(first)
+
+    def remembered(line: str) -> str:
+        nonlocal last
+        last = line
+        return line
+
+    rows = csv.reader(map(remembered, text), delimiter=delimiter, strict=True)
+    number = 1
     try:
         for row in rows:
             fields = len(row) - (len(row) > len(names) and not row[-1])
@@ -83,6 +91,13 @@ def _not_like_the_first(content: IO[bytes]) -> Iterator[tuple[int, str]]:
                 )
             elif any("\udc80" <= character <= "\udcff" for field in row for character in field):
                 wrong = "is not UTF-8 text"
+            elif _end_of(last) not in {"", _end_of(first)}:
+                wrong = f"ends with {_end_of(last)!r} where the first line ends with {_end_of(first)!r}"
             yield number, wrong
-    except csv.Error as error:
-        yield rows.line_num + 1, str(error)
+    except csv.Error as error:  # the row begins here, wherever the reader gave up
+        never = str(error) == "unexpected end of data"
+        yield number + 1, "a quoted text begins and never ends" if never else str(error)
+
+
+def _end_of(line: str) -> str:
+    return line[len(line.rstrip("\r\n")) :]

@@ -188,14 +188,14 @@ def test_numbers_and_texts_may_both_name_units_in_jsonl(tmp_path: Path) -> None:
 def test_a_row_that_cannot_be_counted_is_refused_with_words(
     shown: Row, done: Row, words: list[str], tmp_path: Path
 ) -> None:
-    exposures = [exposure("u1", "a", at(0)), exposure("u2", "b", at(0)) | shown]
+    exposures = [exposure("u1", "a", at(0)), exposure("u2", "b", at(0)) | shown, exposure("u3", "a", at(1))]
     outcomes = [outcome("u1", "purchase", at(0)), outcome("u2", "purchase", at(0)) | done]
     with pytest.raises(ContractBroken) as caught:
         build(SPEC, tmp_path, {START: exposures}, {START: outcomes})
     assert all(word in str(caught.value) for word in [*words, f"day {START}"]), caught.value
     changed, given = next(iter((shown | done).items()))
     file = tmp_path / ("exposures" if shown else "outcomes") / f"date={START}" / "part-0.jsonl"
-    told = str(caught.value).partition(f" One of them stands in {file}: ")[2]
+    told = str(caught.value).partition(f" The first of them is row 2 of {file}: ")[2]
     assert f"{changed} {'missing' if given is None else repr(given)}" in told
     assert "user_id 'u2'" in told or changed == "user_id"
 
@@ -214,8 +214,19 @@ def test_of_several_files_the_one_with_the_broken_row_is_named(tmp_path: Path) -
         "  paid: {role: primary, kind: mean, event: purchase, value: value, where: {device: phone},"
         " mde: {relative: 0.1}}\n"
     )
-    with pytest.raises(ContractBroken, match=rf"value of 1 'purchase' events .* stands in {second}: .* value missing"):
+    with pytest.raises(ContractBroken, match=rf"value of 1 'purchase' events .* row 2 of {second}: .* value missing"):
         build_day(spec, tmp_path, shown, done, START)
+
+
+def test_where_one_file_holds_every_day_a_row_is_numbered_among_all_of_its_rows(tmp_path: Path) -> None:
+    file = tmp_path / "outcomes" / "all.csv"
+    file.parent.mkdir()
+    lines = [f"{at(day):%Y-%m-%d %H:%M},u{day},purchase,{1.5 if day == 0 else ''}" for day in (1, 0, 2, 1)]
+    file.write_text("\n".join(["timestamp,user_id,event_type,value", *lines]) + "\n")
+    last = at(2).date()
+    shown = write_log(tmp_path / "exposures", {last: [exposure("u1", "a", at(2))]})
+    with pytest.raises(ContractBroken, match=f"The first of them is row 3 below the names of the columns of {file}: "):
+        build_day(SPEC, tmp_path, shown, file.parent, last)
 
 
 def test_a_broken_row_of_another_experiment_is_its_own_business(tmp_path: Path) -> None:
