@@ -20,7 +20,7 @@ from abflow.errors import GateStopped, LifecycleError
 from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.guards import current_blueprint, require_earlier_gates
 from abflow.lifecycle.partitions import asked_before, past_days
-from abflow.spec.calendar import Period, Phase, calendar_of
+from abflow.spec.calendar import GateName, Period, Phase, calendar_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +136,15 @@ def expected_versions(blueprint: Blueprint, period: Period) -> dict[str, str | N
 
 
 def _harms(bench: Bench, day: date, recorded: Recorded) -> tuple[Harm, ...] | None:
-    """Harm on a test day before the cut-off; None where nobody looks for it."""
+    """Harm on a test day before the cut-off; None where nobody looks for it.
+
+    Without an A/A phase the plan is frozen at the end of the first test day: on that day nobody looks, also when it
+    runs again.
+    """
     frozen, period = bench.store.find("frozen", Frozen), recorded.period
-    if frozen is None or period.phase is not Phase.TEST or day == period.last or bench.spec.allocation == "thompson":
+    if frozen is None or day <= bench.calendar.gate_day(GateName.SIZING):
+        return None
+    if period.phase is not Phase.TEST or day == period.last or bench.spec.allocation == "thompson":
         return None
     population = measure(bench.spec, recorded, resources=bench.settings.resources)
     return find_harm(

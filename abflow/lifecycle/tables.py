@@ -11,7 +11,7 @@ from abflow.analysis.population import Population
 from abflow.analysis.readout import Readout
 from abflow.engine.tables import LookTables, open_tables, write_look
 from abflow.errors import DataError, EvidenceMissing
-from abflow.lifecycle.bench import Bench
+from abflow.lifecycle.bench import Bench, reading
 from abflow.spec.calendar import Phase
 
 PLACE = "tables"
@@ -34,6 +34,7 @@ def keep_tables(bench: Bench, population: Population, readout: Readout, readout_
     bench.store.commit(PLACE, write)
 
 
+@reading
 def ask(bench: Bench, query: str, *, limit: int | None = None) -> Answer:
     """Ask an experiment's tables in SQL; nothing in the store can be changed by it.
 

@@ -6,13 +6,15 @@ import multiprocessing
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from abflow.analysis.readout import Readout
+from abflow.engine.tables import open_tables
 from abflow.engine.unit_day import UnitDay
 from abflow.errors import DataError, GateStopped
-from abflow.lifecycle import consequences, restated
+from abflow.lifecycle import consequences, restated, tables
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.daily import Health, check_health
 from abflow.lifecycle.horizon import analyze
@@ -56,6 +58,31 @@ def even(tmp_path: Path) -> World:
 def inputs_of(world: World, number: int) -> str:
     health = world.bench().store.get(f"health/date={day(number)}", Health, step="check_health")
     return health.partition.inputs
+
+
+def test_a_query_reads_on_while_a_day_is_read_again(world: World, even: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_day(world, 1)
+    events = "select unit_id, happened from events order by all"
+    before = tables.ask(bench_of(world), events)
+    restate(world, even, 1)
+
+    def late(*given: Any, **named: Any) -> Any:
+        aggregate(world, 1)
+        return open_tables(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "open_tables", late)
+        assert tables.ask(bench_of(world), events) == before
+    assert tables.ask(bench_of(world), events) != before
+    assert len(list(world.root.glob(f"data/store/**/log=outcomes/date={day(1)}/*.parquet"))) == 1
+
+
+def test_the_first_day_run_again_says_what_it_said(world: World) -> None:
+    """Without A/A the plan is frozen at the end of the day; that the plan is there now must change nothing."""
+    first, again = run_day(world, 1), run_day(world, 1)
+    assert first == again
+    assert not any("harm" in sentence for sentence in first)
+    assert any("No harm found." in sentence for sentence in run_day(world, 2))
 
 
 @pytest.fixture
