@@ -25,8 +25,7 @@ _QUICK = {
 @cache
 def spark_master() -> str:
     """Where Spark runs; it is started at the first call."""
-    if shutil.which("java") is None and "CI" not in os.environ:
-        pytest.skip("there is no Java on this machine; in CI these tests run in any case")
+    require_java()
     from pyspark.sql import SparkSession  # noqa: PLC0415  takes seconds, and only some tests ask
 
     builder = SparkSession.builder.master(MASTER)
@@ -35,3 +34,9 @@ def spark_master() -> str:
     builder.getOrCreate()
     new_session(MASTER)
     return MASTER
+
+
+def require_java() -> None:
+    """Leave a test out where Spark cannot start."""
+    if shutil.which("java") is None and "CI" not in os.environ:
+        pytest.skip("there is no Java on this machine; in CI these tests run in any case")
