@@ -44,7 +44,9 @@ def _first_seen(places: list[tuple[int, str]]) -> str:
 
 def _numbered(sayings: list[dict[str, Any]]) -> dict[str, str]:
     """What few exposures say differently has a number, in the order of its comparison."""
-    numbers = " ".join(f"when {_says(saying)} then {number}" for number, saying in enumerate(sayings))
+    parts = [_parts(saying) for saying in sayings]
+    telling = [name for name in parts[0] if any(of[name] != parts[0][name] for of in parts)] if parts else []
+    numbers = " ".join(f"when {_says(of, telling)} then {number}" for number, of in enumerate(parts))
     count = max(1, len(sayings))
 
     def said(part: str) -> str:
@@ -72,12 +74,16 @@ def _compared() -> dict[str, str]:
     }
 
 
-def _says(saying: dict[str, Any]) -> str:
-    parts = {"propensity": saying["propensity"]}
-    parts |= {f"context.{identifier(name)}": value for name, value in saying["context"].items()}
-    return " and ".join(
-        f"{part} is null" if value is None else f"{part} = {_constant(value)}" for part, value in parts.items()
-    )
+def _parts(saying: dict[str, Any]) -> dict[str, float | str | None]:
+    """What is said, by the column that says it."""
+    context = {f"context.{identifier(name)}": value for name, value in saying["context"].items()}
+    return {"propensity": saying["propensity"], **context}
+
+
+def _says(parts: dict[str, float | str | None], telling: list[str]) -> str:
+    """SQL text: whether an exposure says this; columns in which all say the same need not be read for that."""
+    given = ((name, parts[name]) for name in telling)
+    return " and ".join(f"{name} is null" if value is None else f"{name} = {_constant(value)}" for name, value in given)
 
 
 def _constant(value: float | str | dict[str, str | None] | None) -> str:
