@@ -55,12 +55,13 @@ def _harmed(case: Case) -> str:
     if guardrail is None or not isinstance(guardrail.margin, Margin):
         raise TypeError("no guardrail is harmed")  # a bug: the rule asks first
     metric = case.spec.metrics[guardrail.metric]
-    value = guardrail.effect.value if isinstance(guardrail.effect, Estimate) else 0.0
     ends = sorted(metric.sign * end for end in (guardrail.margin.effect_lower, guardrail.margin.effect_upper))
-    return (
-        f"{guardrail.metric} got worse by more than the {wording.size(metric, guardrail.margin.margin)} allowed: "
-        f"{wording.effect(metric, value)} ({wording.interval(metric, *ends)})."
-    )
+    effect = wording.interval(metric, *ends)
+    # Rows of two arms that do not overlap have bounds, though no test of their quantiles.
+    if isinstance(guardrail.effect, Estimate):
+        effect = f"{wording.effect(metric, guardrail.effect.value)} ({effect})"
+    allowed = wording.size(metric, guardrail.margin.margin)
+    return f"{guardrail.metric} got worse by more than the {allowed} allowed: {effect}."
 
 
 def _hangs(case: Case) -> str:

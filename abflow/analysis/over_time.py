@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from functools import reduce
 from operator import add
 from typing import Literal
@@ -44,7 +45,9 @@ def _by_entry_day(spec: ExperimentSpec, population: Population, name: str, arm: 
         return None
     confidence = 1 - spec.analysis.alpha
     effects = [estimates.difference(*pair, confidence=confidence) for pair in days.values()]
-    trend = trend_of_cohorts(effects, sign=sign_of(spec.metrics[name]), confidence=confidence)
+    # Where they lie in the calendar: on some days nobody may have entered.
+    lie = [date.fromisoformat(day).toordinal() for day in days]
+    trend = trend_of_cohorts(effects, days=lie, sign=sign_of(spec.metrics[name]), confidence=confidence)
     return _told(name, arm, "entry_day", tuple(days), trend)
 
 

@@ -52,6 +52,12 @@ def difference_in_quantiles(
 
 def _p_of_shares(control: QuantileRows, treatment: QuantileRows, min_units: int) -> float | Unavailable:
     shares = difference_in_ratios(control.at_pooled, treatment.at_pooled, min_units=min_units)
+    if isinstance(shares, Unavailable) and shares.reason is UnavailableReason.NO_VARIANCE:
+        return replace(
+            shares,
+            detail="every unit of an arm has the same share of its rows at or below the quantile of all rows, as when "
+            "the rows of the arms do not overlap; nothing tells a difference from chance",
+        )
     return shares if isinstance(shares, Unavailable) else shares.p_value
 
 

@@ -16,6 +16,7 @@ from abflow.analysis.population import ENTRY_DAY, DailyEffects, Overlap, Segment
 from abflow.analysis.segments import by_segment
 from abflow.stats.moments import JointMoments, Moments
 from abflow.stats.result import Estimate
+from abflow.stats.trends import Trend, trend_of_cohorts
 from abflow.stats.vector_moments import VectorMoments
 from tests.analysis.experiments import BOUGHT, SPENT, arms_of, measured, population_of, rate, spec_of
 
@@ -115,6 +116,16 @@ def test_an_effect_that_wears_off_over_the_days_of_entry_is_named() -> None:
     assert found.trend_p is not None
     assert found.trend_p < 0.001
     assert len(found.effects) == len(found.days) == 7
+
+
+def test_a_day_on_which_nobody_entered_keeps_its_place() -> None:
+    days = {"2026-10-08": (200, 300), "2026-10-09": (200, 330), "2026-10-15": (200, 300)}
+    (found,) = over_time(spec_of(), population_of(slices=parts(ENTRY_DAY, days, n=2000)))
+    effects = [effect for effect in found.effects if isinstance(effect, Estimate)]
+    by_hand = trend_of_cohorts(effects, days=[1, 2, 8])
+    assert isinstance(by_hand, Trend)
+    assert isinstance(by_hand.slope, Estimate)
+    assert found.trend_p == pytest.approx(by_hand.slope.p_value, rel=1e-9)
 
 
 def test_days_since_exposure_are_read_with_their_covariance() -> None:

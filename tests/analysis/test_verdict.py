@@ -207,6 +207,12 @@ def test_a2_a_harmed_guardrail_rejects_a_better_arm() -> None:
     assert verdict.sentence.endswith("old stays.")
 
 
+def test_a2_says_no_effect_of_zero_where_there_are_bounds_and_no_effect() -> None:
+    got = only_arm(judged(spec_of(GUARDED), better(), errors(Word.HARMED, effect=GONE)))
+    assert got.rule == "A2"
+    assert got.sentence == "errors got worse by more than the 0.50 pp allowed: +1.00 pp to +3.00 pp."
+
+
 def test_a9_speaks_of_open_guardrails_not_of_harmed_ones() -> None:
     spec = spec_of({"bought": BOUGHT, "errors": ERRORS, "visits": VISITS})
     visits = errors(Word.SAFE, metric="visits")

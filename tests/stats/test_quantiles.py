@@ -177,6 +177,14 @@ def test_a_level_must_be_a_level() -> None:
         difference_in_quantiles(*both, 0.5, confidence=0.05)
 
 
+def test_rows_that_do_not_overlap_have_no_test_of_their_medians_and_it_says_why() -> None:
+    rows = pair(arm(1, units=100, rows=4), arm(2, units=100, rows=4, times=1e6), 0.5)
+    got = difference_in_quantiles(*rows, 0.5)
+    assert isinstance(got, Unavailable)
+    assert got.reason is UnavailableReason.NO_VARIANCE
+    assert "do not overlap" in got.detail
+
+
 def arm(seed: int, *, units: int, rows: int, times: float = 1.0) -> Rows:
     """Lognormal latencies; half of the log variance is the unit's own."""
     rng = np.random.default_rng(seed)
