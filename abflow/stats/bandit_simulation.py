@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,9 @@ class World:
         means: True mean of each arm on each day, days by arms.
         units_a_day: Units that arrive every day; each is seen once and is mature the day after.
         sd: Standard deviation of a normal reward; None when rewards are 0 or 1.
+
+    Raises:
+        SpecError: No such world is possible.
     """
 
     means: Sequence[Sequence[float]]
@@ -38,8 +42,8 @@ class World:
             raise SpecError("the true means must be one finite number per day and arm, with two arms or more")
         if self.sd is None and not ((means >= 0) & (means <= 1)).all():
             raise SpecError("rewards of 0 or 1 have means between 0 and 1; give an sd for any other reward")
-        if self.units_a_day < 1 or (self.sd is not None and self.sd <= 0):
-            raise SpecError(f"{self.units_a_day} units a day with sd {self.sd}; both must be above 0")
+        if not self.units_a_day >= 1 or (self.sd is not None and not 0 < self.sd < math.inf):
+            raise SpecError(f"{self.units_a_day} units a day with sd {self.sd}; both must be finite and above 0")
 
     @property
     def kind(self) -> Kind:
@@ -76,6 +80,16 @@ def play(world: World, *, rule: Rule | Literal["fixed"], runs: int, seed: int, f
 
     The shares change over night, from everything seen so far, once every arm has 100 units. `fixed` keeps the
     equal shares.
+
+    Args:
+        world: What is true on each day.
+        rule: How the shares follow what was seen.
+        runs: Experiments to play.
+        seed: The same seed, the same experiments.
+        floor: Least share of an arm.
+
+    Raises:
+        SpecError: The floor is no share, or the rule is unknown.
     """
     rng = np.random.default_rng(seed)
     sizes = [min(RUNS_TOGETHER, runs - start) for start in range(0, runs, RUNS_TOGETHER)]

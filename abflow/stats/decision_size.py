@@ -63,6 +63,9 @@ def decision_sample_size(
     Returns:
         The size; or why one of the questions has none.
 
+    Raises:
+        SpecError: There is no question, or the power is not between 0.5 and 1.
+
     References:
         Schultzberg, Ankargren, Frånberg (2024), arXiv 2402.11609: the type II error of a decision over
         several metrics, corrected by its union bound.
@@ -84,6 +87,12 @@ def decision_sample_size(
             detail=f"no number of units gives the decision a power of {power:g}: an equal version is called worse "
             f"{100 * lost:.3g} % of the time",
         )
+    for question, curve in zip(questions, curves, strict=True):
+        if not math.isfinite(curve.units(power)):
+            return Unavailable(
+                reason=UnavailableReason.NOT_FINITE,
+                detail=f"{question.name}: so small a {question.kind} takes more units than can be counted",
+            )
     total = _smallest_total(curves, allowed_misses=1 - power)
     return DecisionSize(
         total=total,
@@ -119,6 +128,11 @@ def _whole(units: float) -> int:
 def decision_power(questions: Sequence[PowerQuestion], *, split: Split, total: float) -> float | Unavailable:
     """The least chance that `total` units in all arms give every question its right answer.
 
+    Args:
+        questions: The primary and every guardrail that is sized.
+        split: Shares of all units that go to the two arms compared.
+        total: Units in all arms.
+
     Returns:
         1 minus every question's chance to miss, or 0 when they add up to more; or why a question has no power.
     """
@@ -145,7 +159,12 @@ def decision_detectable(
     Returns:
         A size in the primary's own terms; or why there is none: the others leave it no chance to miss, or it has
         none by itself.
+
+    Raises:
+        SpecError: There is no question, the power is not between 0.5 and 1, or the units are below 0 or not finite.
     """
+    if not questions:
+        raise SpecError("0 questions; give the primary, then every guardrail that is sized")
     primary, *others = questions
     left = decision_power(others, split=split, total=total)
     if isinstance(left, Unavailable):

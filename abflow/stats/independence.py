@@ -18,6 +18,7 @@ from abflow.stats.tails import chi_square_sf
 # Cochran's rule: below 5 expected units the chi-square distribution is not trusted.
 MIN_EXPECTED = 5
 DRAWS = 100_000
+MOST_SIMULATED = 1_000_000_000  # units of a table; numpy draws no hypergeometric numbers beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +52,15 @@ def independence(table: ArrayLike) -> Independence | Unavailable:
         table: Units, shape (rows, columns). Each unit in one cell.
 
     Returns:
-        The test; or `no_units`, or `method_not_valid_here` when all units are in one row or in one column.
+        The test; or `no_units`, or `method_not_valid_here` when all units are in one row or in one column, or when
+        a cell expects fewer than 5 of a billion units or more.
 
     Raises:
         DataError: A count is negative or not whole, or the table has no two dimensions.
+
+    References:
+        Pearson (1900), Philosophical Magazine 50, 157-175; Cramér (1946), Mathematical Methods of Statistics,
+        section 21.9, on V.
     """
     return independence_within([table])
 
@@ -83,6 +89,12 @@ def independence_within(tables: Sequence[ArrayLike]) -> Independence | Unavailab
         p_value, method = chi_square_sf(statistic, dof), "chi-square"
     elif len(counted) == 1 and counted[0].shape == (2, 2):
         p_value, method = _fisher_p(counted[0]), "Fisher's exact"
+    elif max(int(table.sum()) for table in counted) >= MOST_SIMULATED:
+        return Unavailable(
+            reason=UnavailableReason.METHOD_NOT_VALID_HERE,
+            detail=f"a cell expects fewer than {MIN_EXPECTED} of {units} units, which are too many to simulate; put "
+            "rare rows or columns together",
+        )
     else:
         p_value, method = _simulated_p(counted, statistic), f"chi-square, {DRAWS} simulated tables"
     most = sum(float(table.sum()) * (min(table.shape) - 1) for table in counted)

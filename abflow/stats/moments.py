@@ -30,6 +30,9 @@ class Moments:
     mean: float
     m2: float
 
+    def __post_init__(self) -> None:
+        _make_plain(self)
+
     @property
     def variance(self) -> float:
         """Sample variance of the units, with n - 1.
@@ -88,6 +91,13 @@ class Moments:
         return Moments(n=self.n - 1, mean=mean, m2=m2 if m2 > 1e-12 * self.m2 else 0.0)
 
 
+def _make_plain(moments: Moments | JointMoments) -> None:
+    """Python's own numbers in the place of numpy's, which overflow: 32 bits do not hold a product of two counts."""
+    for name in moments.__slots__:
+        if isinstance(value := getattr(moments, name), np.generic):
+            object.__setattr__(moments, name, value.item())
+
+
 EMPTY = Moments(n=0, mean=0.0, m2=0.0)
 
 
@@ -127,6 +137,9 @@ class JointMoments:
     m2_x: float
     m2_y: float
     cross: float
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
 
     @property
     def x(self) -> Moments:

@@ -34,8 +34,8 @@ def adjust(p_values: Sequence[float], correction: Correction, *, family_size: in
     for p in p_values:
         if not 0 <= p <= 1:
             raise DataError(f"p-value {p} is not between 0 and 1; leave out tests that have none")
-    if family_size < 1:
-        raise SpecError(f"family_size {family_size} is below 1; this file is one of how many tests?")
+    if not 1 <= family_size < math.inf:
+        raise SpecError(f"family_size {family_size} is not 1 or more; this file is one of how many tests?")
     return tuple(min(p * family_size, 1.0) for p in method(p_values))
 
 

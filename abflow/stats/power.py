@@ -86,14 +86,20 @@ class PowerCurve:
     most: float = 1.0
 
     def power(self, total: float) -> float:
-        """Chance of the right answer with `total` units in all arms."""
+        """Chance of the right answer with `total` units in all arms.
+
+        Raises:
+            SpecError: The number of units is below 0 or not finite.
+        """
+        if not 0 <= total < math.inf:
+            raise SpecError(f"{total:g} units have no power; give a number of 0 or more")
         alone = normal_sf((self.critical * self.sd_null - self.signal * math.sqrt(total)) / self.sd_true)
         return min(alone, self.most)
 
     def units(self, power: float) -> float:
         """Units in all arms, before rounding up, that give this power, where it can be reached."""
-        root = (self.critical * self.sd_null + normal_isf(1 - power) * self.sd_true) / self.signal
-        return max(root, 0.0) ** 2
+        root = max((self.critical * self.sd_null + normal_isf(1 - power) * self.sd_true) / self.signal, 0.0)
+        return root * root
 
 
 def power_curve(question: PowerQuestion, split: Split) -> PowerCurve | Unavailable:
@@ -101,6 +107,20 @@ def power_curve(question: PowerQuestion, split: Split) -> PowerCurve | Unavailab
 
     A difference of proportions is tested with the pooled standard error, as the readout does; a margin is
     tested at a true difference of 0, a relative one on s·m_t - (s - |r|)·m_c.
+
+    Args:
+        question: What must be shown of one metric.
+        split: Shares of all units that go to the two arms compared.
+
+    Returns:
+        The curve; or `not_finite`, `no_variance`, `baseline_near_zero`, or `method_not_valid_here` for a size that
+        no number of units can show.
+
+    Raises:
+        SpecError: The error level, factor or highest power is impossible.
+
+    References:
+        Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions, chapter 4, with arms of any size.
     """
     if not 0 < question.alpha < 0.5:
         raise SpecError(f"alpha {question.alpha:g} of {question.name!r} must lie between 0 and 0.5")
@@ -118,8 +138,11 @@ def power_curve(question: PowerQuestion, split: Split) -> PowerCurve | Unavailab
 
 def _why_no_power(question: PowerQuestion) -> Unavailable | None:
     name, mean, sd = question.name, question.mean, question.sd
-    if not all(map(math.isfinite, (mean, question.size, 0.0 if sd is None else sd))):
-        return Unavailable(reason=UnavailableReason.NOT_FINITE, detail=f"{name}: mean, sd and size must be finite")
+    if not all(map(math.isfinite, (mean, question.absolute_size, 0.0 if sd is None else sd * sd))):
+        return Unavailable(
+            reason=UnavailableReason.NOT_FINITE,
+            detail=f"{name}: the mean, sd and size must be finite, and not too large to be squared",
+        )
     if sd is None and not 0 <= mean <= 1:
         return Unavailable(reason=UnavailableReason.METHOD_NOT_VALID_HERE, detail=f"{name}: {mean:g} is not a rate")
     if _variance(question, mean) <= 0:
@@ -130,7 +153,7 @@ def _why_no_power(question: PowerQuestion) -> Unavailable | None:
     if question.relative and mean <= 0:
         reason = UnavailableReason.BASELINE_NEAR_ZERO if mean == 0 else UnavailableReason.METHOD_NOT_VALID_HERE
         return Unavailable(reason=reason, detail=f"{name}: nothing is relative to a mean of {mean:g}")
-    if question.size == 0:
+    if question.absolute_size == 0:
         return Unavailable(
             reason=UnavailableReason.METHOD_NOT_VALID_HERE,
             detail=f"{name}: a {question.kind} of 0 cannot be shown with any number of units",
@@ -169,7 +192,11 @@ def _margin(question: PowerQuestion, split: Split) -> PowerCurve:
 
 
 def power_of(question: PowerQuestion, *, total: float, split: Split) -> float | Unavailable:
-    """Chance that the comparison gives the right answer with `total` units in all arms."""
+    """Chance that the comparison gives the right answer with `total` units in all arms; see `power_curve`.
+
+    Raises:
+        SpecError: As in `power_curve`, or the number of units is below 0 or not finite.
+    """
     curve = power_curve(question, split)
     return curve if isinstance(curve, Unavailable) else curve.power(total)
 
@@ -184,7 +211,11 @@ def detectable(question: PowerQuestion, *, total: float, split: Split, power: fl
         power: Chance of showing it, above 0.5.
 
     Returns:
-        A size in the question's own terms: relative if it is, with the sign it has.
+        A size in the question's own terms: relative if it is, with the sign it has; or `too_few_units` when they show
+        no size at all.
+
+    Raises:
+        SpecError: The power is not between 0.5 and 1, or the number of units is below 0 or not finite.
     """
     if not 0.5 < power < 1:
         raise SpecError(f"power {power:g} must lie between 0.5 and 1; 0.8 is usual")

@@ -114,7 +114,12 @@ def dealing(
         units: There are, at least 1.
         shares: Of the dealt units, by arm; what they leave is in no arm.
         total: Units to deal. More than there are: drawn with replacement.
+
+    Raises:
+        SpecError: The shares are no shares, or there is nothing to deal.
     """
+    if total < 0:
+        raise SpecError(f"{total} units cannot be dealt; give 0 or more")
     if not all(share > 0 for share in shares.values()) or not 0 < sum(shares.values()) <= 1 + 1e-9:
         raise SpecError(f"shares {dict(shares)} are impossible; each must be above 0 and their sum at most 1")
     # The last part holds the units of no arm; a hair below 0 is the rounding of shares that add up to 1.
@@ -166,7 +171,14 @@ def drawn_moments(rng: np.random.Generator, *, units: int, mean: float, sd: floa
         units: Of the arm.
         mean: True mean per unit; of a proportion its true rate.
         sd: True standard deviation per unit; None for a proportion.
+
+    Raises:
+        SpecError: No such arm is possible.
     """
+    if units < 2 or not math.isfinite(mean) or (sd is not None and not 0 <= sd < math.inf):
+        raise SpecError(f"{units} units of mean {mean:g} and sd {sd} cannot be drawn; give 2 units or more")
+    if sd is None and not 0 <= mean <= 1:
+        raise SpecError(f"{mean:g} is not a rate; give an sd for any other mean")
     if sd is None:
         share = int(rng.binomial(units, mean)) / units
         return Moments(n=units, mean=share, m2=units * share * (1 - share))

@@ -24,15 +24,16 @@ def population_stability_index(expected: Sequence[int], actual: Sequence[int]) -
         actual: Rows per bin of what is compared with it, same shape.
 
     Raises:
-        DataError: The bins do not match, or a count is negative.
+        DataError: The bins do not match, or a count is negative or not finite.
 
     References:
         Kullback, Leibler (1951), Annals of Mathematical Statistics 22, 79-86 (their divergence J).
     """
     if len(expected) != len(actual) or len(expected) < 2:
         raise DataError(f"{len(expected)} expected and {len(actual)} actual bins; give the same two bins or more")
-    if min(*expected, *actual) < 0:
-        raise DataError(f"a bin holds {min(*expected, *actual)} rows; counts are 0 or more")
+    for rows in (*expected, *actual):
+        if not 0 <= rows < math.inf:
+            raise DataError(f"a bin holds {rows} rows; counts are 0 or more")
     for name, counts in (("expected", expected), ("actual", actual)):
         if sum(counts) == 0:
             return Unavailable(reason=UnavailableReason.NO_UNITS, detail=f"the {name} side has no rows")

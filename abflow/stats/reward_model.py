@@ -50,6 +50,10 @@ def cross_fitted_means(
         folds: Parts of the log, at least 2.
         seed: Of the split into folds.
 
+    Raises:
+        DataError: The columns do not fit one another, or hold something that is no reward, action or probability.
+        SpecError: Fewer than 2 folds.
+
     References:
         Chernozhukov et al. (2018), Econometrics Journal 21, C1-C68 (cross-fitting).
     """
@@ -82,8 +86,12 @@ def _check(rewards: Floats, actions: Floats, chances: Floats, folds: int) -> Non
     wrong = actions[~np.isin(actions, np.arange(chances.shape[1]))]
     if wrong.size:
         raise DataError(f"{wrong[0]:g} is not the number of an action, 0 to {chances.shape[1] - 1}")
-    if not np.allclose(chances.sum(axis=1), 1, atol=1e-6):
-        raise DataError("the target probabilities of a row do not add up to 1; give one for every action")
+    if not (np.all(chances >= 0) and np.allclose(chances.sum(axis=1), 1, atol=1e-6)):
+        raise DataError(
+            "the target probabilities of a row are below 0 or do not add up to 1; give one for every action"
+        )
+    if unknown := np.count_nonzero(~np.isfinite(rewards)):
+        raise DataError(f"{unknown} of {rewards.size} rewards are missing or infinite; leave those rows out")
 
 
 def _means_with_fallback(sums: Floats, counts: Floats) -> Floats:

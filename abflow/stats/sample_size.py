@@ -7,6 +7,8 @@ import math
 from abflow.errors import SpecError
 from abflow.stats.tails import normal_isf, t_isf
 
+LARGEST_D = 100.0
+
 
 def n_two_proportions(p1: float, p2: float, alpha: float, power: float, *, pooled: bool = True) -> float:
     """Units per arm to tell two rates apart, two-sided.
@@ -35,11 +37,25 @@ def n_two_proportions(p1: float, p2: float, alpha: float, power: float, *, poole
 
 
 def n_two_means(sd: float, delta: float, alpha: float, power: float) -> float:
-    """Units per arm to find a difference `delta` of means with standard deviation `sd`, two-sided, by z."""
+    """Units per arm to find a difference of means, two-sided, by z.
+
+    Args:
+        sd: Standard deviation per unit, of either arm.
+        delta: The difference, in the same unit.
+        alpha: Two-sided error level.
+        power: Chance of finding the difference.
+
+    Raises:
+        SpecError: The sd, difference, error level or power is impossible.
+
+    References:
+        Kohavi, Tang, Xu (2020), Trustworthy Online Controlled Experiments, chapter 17, without the rounding to 16.
+    """
     z_alpha, z_power = _quantiles(alpha, power)
-    if not sd > 0 or delta == 0:
-        raise SpecError(f"sd {sd:g} and difference {delta:g} give no sample size; neither may be 0")
-    return 2 * ((z_alpha + z_power) * sd / delta) ** 2
+    if not (0 < sd < math.inf and 0 < abs(delta) < math.inf):
+        raise SpecError(f"sd {sd:g} and difference {delta:g} give no sample size; both must be finite and not 0")
+    root = (z_alpha + z_power) * sd / delta
+    return 2 * root * root
 
 
 def n_t_test(d: float, alpha: float, power: float) -> float:
@@ -50,9 +66,15 @@ def n_t_test(d: float, alpha: float, power: float) -> float:
         alpha: Two-sided error level.
         power: Chance of finding the difference.
 
+    Raises:
+        SpecError: The difference is 0 or beyond 100 standard deviations, or the error level or power is impossible.
+
     References:
         Cohen (1988), Statistical Power Analysis, chapter 2.
     """
+    # Beyond, less than two units per arm would do, and the noncentral t is no longer to be had.
+    if not 0 < abs(d) <= LARGEST_D:
+        raise SpecError(f"d {d:g} is not between 0 and {LARGEST_D:g} standard deviations; 0.2 is a small difference")
     # Student's t needs a little more than z: about z²/4 units, far less than doubling and adding 10.
     too_few, enough = 1.0, 2 * n_two_means(1.0, d, alpha, power) + 10
     for _ in range(100):

@@ -104,7 +104,7 @@ class PlannedCounts:
 def planned_counts(counts: Mapping[str, int], shares: Mapping[str, float]) -> PlannedCounts | Unavailable:
     """The arms that can be tested, or why there is nothing to test; see `sample_ratio`."""
     for arm, count in counts.items():
-        if count < 0 or count != int(count):
+        if not (math.isfinite(count) and count >= 0 and count == int(count)):
             raise DataError(f"arm {arm!r} has {count} units; a count is a whole number of 0 or more")
     for arm, share in shares.items():
         if not (math.isfinite(share) and share >= 0):

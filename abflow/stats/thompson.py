@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ NEGLIGIBLE = 0.01
 Rule = Literal["thompson", "top_two"]
 Kind = Literal["proportion", "mean"]
 Floats = NDArray[np.float64]
+RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +83,15 @@ def thompson_allocation(
         The allocation; or why there is none, and the present weights stay: fewer than 100 units in an arm,
         an arm without spread, one arm only.
 
+    Raises:
+        SpecError: The floor is no share, or the rule is unknown.
+
     References:
         Scott (2010), Applied Stochastic Models in Business and Industry 26, 639-658 (probability matching;
         value remaining as in the Content Experiments he built on it); Russo (2016), COLT, arXiv 1602.08448
         (top-two Thompson sampling).
     """
-    if not 0 <= floor < 1:
-        raise SpecError(f"floor {floor:g} is not a share below 1; 0.05 keeps every arm at 5 % of the units")
+    _require_share(floor)
     refusal = _why_no_weights(arms, kind)
     if refusal is not None:
         return refusal
@@ -107,6 +110,11 @@ def thompson_allocation(
         converged=bool(p_best[leader] >= SURE) and not isinstance(remaining, Unavailable) and remaining < NEGLIGIBLE,
         method=f"{rule.replace('_', '-')} sampling, {posterior}, {DRAWS} draws",
     )
+
+
+def _require_share(floor: float) -> None:
+    if not 0 <= floor < 1:
+        raise SpecError(f"floor {floor:g} is not a share below 1; 0.05 keeps every arm at 5 % of the units")
 
 
 def _why_no_weights(arms: Mapping[str, Moments], kind: Kind) -> Unavailable | None:
@@ -176,8 +184,14 @@ def best_shares(draws: Floats) -> Floats:
 
 
 def play_shares(draws: Floats, *, rule: Rule) -> Floats:
-    """Shares that the rule asks for, before the floor: shape (..., draws, arms) to (..., arms)."""
+    """Shares that the rule asks for, before the floor: shape (..., draws, arms) to (..., arms).
+
+    Raises:
+        SpecError: The rule is unknown.
+    """
     p_best = best_shares(draws)
+    if rule not in RULES:
+        raise SpecError(f"rule {rule!r} is unknown; choose one of {', '.join(RULES)}")
     if rule == "thompson":
         return p_best
     return LEADER_SHARE * p_best + (1 - LEADER_SHARE) * _challenger_shares(draws, p_best)
@@ -197,7 +211,12 @@ def _challenger_shares(draws: Floats, p_best: Floats) -> Floats:
 
 
 def with_floor(weights: Floats, floor: float) -> Floats:
-    """Weights of shape (..., arms) after each arm gets the floor; equal when the floors alone exceed 1."""
+    """Weights of shape (..., arms) after each arm gets the floor; equal when the floors alone exceed 1.
+
+    Raises:
+        SpecError: The floor is no share.
+    """
+    _require_share(floor)
     arms = weights.shape[-1]
     return np.full_like(weights, 1 / arms) if arms * floor > 1 else floor + (1 - arms * floor) * weights
 

@@ -83,6 +83,12 @@ def trend_of_same_units(
         sign: +1 when more is better, -1 when less is better.
         confidence: Of the slope and of each day's interval.
 
+    Returns:
+        The trend; or `no_units`, `too_few_units` below 10 in an arm, or `not_finite`.
+
+    Raises:
+        DataError: The arms do not have means and a covariance of the same two days or more.
+
     References:
         Krishnamoorthy, Yu (2004), Statistics & Probability Letters 66, 161-169, for two covariances; Hohnhold,
         O'Brien, Tang (2015), KDD, 1849-1858, on user learning.
@@ -204,12 +210,18 @@ def trend_of_cohorts(
         sign: +1 when more is better, -1 when less is better.
         confidence: Of the slope.
 
+    Returns:
+        The trend; or `too_few_units` when fewer than two days have an effect with a spread.
+
+    Raises:
+        DataError: The days are not as many different finite numbers as there are effects.
+
     References:
         Cochran (1954), Biometrics 10, 101-129.
     """
     z = normal_isf(tail_of(confidence, sides=2))
-    at = _places(days, len(effects))
-    usable = [(x, e) for x, e in zip(at.tolist(), effects, strict=True) if isinstance(e, Estimate) and e.se > 0]
+    at = _places(days, len(effects)).tolist() if effects else []
+    usable = [(x, e) for x, e in zip(at, effects, strict=True) if isinstance(e, Estimate) and e.se > 0]
     if len(usable) < 2:
         return Unavailable(
             reason=UnavailableReason.TOO_FEW_UNITS,

@@ -76,8 +76,16 @@ def test_an_arm_without_units_has_no_rewards() -> None:
         ({"means": [(0.1, 1.2)], "units_a_day": 5}, "between 0 and 1"),
         ({"means": [(0.1, 0.2)], "units_a_day": 0}, "above 0"),
         ({"means": [(0.1, 0.2)], "units_a_day": 5, "sd": -1.0}, "above 0"),
+        ({"means": [(0.1, 0.2)], "units_a_day": float("nan")}, "above 0"),
+        ({"means": [(0.1, 0.2)], "units_a_day": 5, "sd": float("nan")}, "finite"),
     ],
 )
 def test_impossible_worlds_are_refused(world: dict[str, object], words: str) -> None:
     with pytest.raises(SpecError, match=words):
         World(**world)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("floor", [-0.1, 1.0, np.nan])
+def test_a_floor_that_is_no_share_is_refused(floor: float) -> None:
+    with pytest.raises(SpecError, match="not a share below 1"):
+        play(World(means=[(0.1, 0.2)] * 3, units_a_day=1_000), rule="thompson", runs=2, seed=1, floor=floor)

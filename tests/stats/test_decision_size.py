@@ -187,3 +187,15 @@ def test_a_power_beyond_what_can_be_reached_has_no_size() -> None:
     assert "called worse 2.5 % of the time" in got.detail
     with pytest.raises(SpecError, match=r"most 0\.3"):
         power_of(replace(ERRORS, most=0.3), total=100, split=HALVES)
+
+
+def test_an_effect_of_nearly_nothing_takes_more_units_than_can_be_counted() -> None:
+    asked = PowerQuestion(name="spent", kind="difference", mean=1, sd=1, size=1e-200, relative=False, alpha=0.05)
+    got = decision_sample_size([asked], split=Split(control=0.5, treatment=0.5), power=0.8)
+    assert isinstance(got, Unavailable)
+    assert "more units than can be counted" in got.detail
+
+
+def test_the_reach_of_no_question_is_refused() -> None:
+    with pytest.raises(SpecError, match="0 questions"):
+        decision_detectable([], split=Split(control=0.5, treatment=0.5), total=100, power=0.8)

@@ -122,3 +122,10 @@ def test_what_is_no_table_of_counts_is_refused(table: ArrayLike) -> None:
 def checked(got: Independence | Unavailable) -> Independence:
     assert isinstance(got, Independence), got
     return got
+
+
+def test_rare_cells_among_a_billion_units_are_not_simulated() -> None:
+    got = independence([[1, 2, 3], [4, 5, 1_000_000_000]])
+    assert isinstance(got, Unavailable)
+    assert got.reason is UnavailableReason.METHOD_NOT_VALID_HERE
+    assert "put rare rows or columns together" in got.detail

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abflow.errors import NotEnoughData
-from abflow.stats.moments import EMPTY, NO_PAIRS, joint_moments_of, linearised, moments_of
+from abflow.stats.moments import EMPTY, NO_PAIRS, JointMoments, Moments, joint_moments_of, linearised, moments_of
 
 numbers = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 samples = st.lists(numbers, max_size=40)
@@ -142,3 +142,13 @@ def test_linearised_units_have_the_moments_of_the_linearised_ratio() -> None:
     for nothing in (np.zeros((0, 2)), np.zeros((3, 2))):
         with pytest.raises(NotEnoughData, match="add up to 0"):
             linearised(nothing)
+
+
+def test_numbers_of_numpy_count_as_pythons_own() -> None:
+    n, mean, m2 = np.int32(100_000), np.float32(0.125), np.float32(10_937.5)
+    short, long = Moments(n=n, mean=mean, m2=m2), Moments(n=100_000, mean=0.125, m2=10_937.5)  # type: ignore[arg-type]
+    assert short + short == long + long
+    pair = {"mean_x": mean, "mean_y": mean, "m2_x": m2, "m2_y": m2, "cross": m2}
+    joint = JointMoments(n=n, **pair)  # type: ignore[arg-type]
+    assert (joint + joint).n == 200_000
+    assert (joint + joint).x == long + long

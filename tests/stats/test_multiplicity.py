@@ -177,3 +177,9 @@ def test_one_of_several_files_pays_for_them_all_by_every_correction(correction: 
 def test_a_correction_that_nobody_knows_is_refused_with_those_there_are() -> None:
     with pytest.raises(SpecError, match="'fdr' is unknown; choose one of holm, hochberg"):
         adjust((0.5,), "fdr")  # type: ignore[arg-type]  # what a hand-written file may hold
+
+
+@pytest.mark.parametrize("size", [math.nan, math.inf])
+def test_a_family_without_a_size_is_refused(size: float) -> None:
+    with pytest.raises(SpecError, match="is not 1 or more"):
+        holm([0.01], family_size=size)  # type: ignore[arg-type]

@@ -209,3 +209,26 @@ def rate(successes: int, n: int) -> Moments:
 def known(value: float | Unavailable) -> float:
     assert not isinstance(value, Unavailable), value
     return value
+
+
+@pytest.mark.parametrize("total", [-1.0, math.nan, math.inf])
+def test_units_that_nobody_can_have_are_refused(total: float) -> None:
+    asked = PowerQuestion(name="spent", kind="difference", mean=10, sd=5, size=1, relative=False, alpha=0.05)
+    split = Split(control=0.5, treatment=0.5)
+    with pytest.raises(SpecError, match="units have no power"):
+        power_of(asked, total=total, split=split)
+    with pytest.raises(SpecError, match="units have no power"):
+        detectable(asked, total=total, split=split, power=0.8)
+
+
+@pytest.mark.parametrize(
+    ("sd", "size", "reason"),
+    [(1e200, 1.0, UnavailableReason.NOT_FINITE), (1.0, 1e-320, UnavailableReason.METHOD_NOT_VALID_HERE)],
+)
+def test_numbers_too_large_or_too_small_to_be_reckoned_with_say_so(
+    sd: float, size: float, reason: UnavailableReason
+) -> None:
+    asked = PowerQuestion(name="spent", kind="difference", mean=1e-10, sd=sd, size=size, relative=True, alpha=0.05)
+    got = power_curve(asked, Split(control=0.5, treatment=0.5))
+    assert isinstance(got, Unavailable)
+    assert got.reason is reason

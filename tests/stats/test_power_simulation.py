@@ -17,6 +17,7 @@ from abflow.stats.power_simulation import (
     Arms,
     Values,
     added,
+    dealing,
     drawn_moments,
     flipped,
     multiplied,
@@ -198,3 +199,17 @@ def test_units_that_cannot_be_split_say_why(values: list[float], reason: Unavail
     got = split_units({"a": values}, shares=HALVES, effects={})
     assert isinstance(got, Unavailable)
     assert got.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("units", "mean", "sd"),
+    [(1, 0.5, None), (0, 1.0, 1.0), (10, 1.5, None), (10, math.nan, 1.0), (10, 1.0, -1.0), (10, 1.0, math.nan)],
+)
+def test_arms_that_cannot_be_drawn_are_refused(units: int, mean: float, sd: float | None) -> None:
+    with pytest.raises(SpecError):
+        drawn_moments(np.random.default_rng(1), units=units, mean=mean, sd=sd)
+
+
+def test_fewer_units_than_none_cannot_be_dealt() -> None:
+    with pytest.raises(SpecError, match="-5 units"):
+        dealing(10, shares={"a": 1.0}, total=-5)

@@ -77,3 +77,9 @@ def test_samples_of_one_distribution_differ_by_as_much_as_their_sizes_explain() 
     # (bins - 1) (1/4000 + 1/1000); its chi-square has sd sqrt(2 · 9) / 9 of the mean.
     want = 9 * (1 / 4_000 + 1 / 1_000)
     assert average == pytest.approx(want, rel=3.29 * math.sqrt(2 / 9 / runs) + 0.01)
+
+
+@pytest.mark.parametrize("rows", [math.nan, math.inf])
+def test_a_bin_without_a_number_is_refused(rows: float) -> None:
+    with pytest.raises(DataError, match="a bin holds"):
+        population_stability_index([10, 20], [10, rows])  # type: ignore[list-item]

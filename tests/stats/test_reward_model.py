@@ -62,3 +62,14 @@ def test_what_does_not_fit_is_refused() -> None:
         cross_fitted_means([1.0, 2, 3, 4], [0, 1, 0, 1], half, segment=["a"])
     with pytest.raises(SpecError, match="1 folds"):
         cross_fitted_means([1.0, 2, 3, 4], [0, 1, 0, 1], half, folds=1)
+
+
+@pytest.mark.parametrize("reward", [np.nan, np.inf])
+def test_rewards_that_are_missing_are_refused(reward: float) -> None:
+    with pytest.raises(DataError, match="1 of 2 rewards are missing or infinite"):
+        cross_fitted_means([reward, 1.0], [0, 1], [[0.5, 0.5]] * 2)
+
+
+def test_probabilities_below_zero_are_refused() -> None:
+    with pytest.raises(DataError, match="below 0"):
+        cross_fitted_means([1.0, 1.0], [0, 1], [[1.5, -0.5]] * 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,5 +73,11 @@ def test_impossible_questions_are_refused() -> None:
         n_two_proportions(0.1, 0.1, 0.05, 0.8)
     with pytest.raises(SpecError, match="sd 0"):
         n_two_means(0.0, 1.0, 0.05, 0.8)
+    for sd, delta in ((np.nan, 1.0), (np.inf, 1.0), (1.0, np.nan), (1.0, np.inf)):
+        with pytest.raises(SpecError, match="both must be finite"):
+            n_two_means(sd, delta, 0.05, 0.8)
+    for d in (0.0, np.nan, np.inf, 101.0):
+        with pytest.raises(SpecError, match="not between 0 and 100 standard deviations"):
+            n_t_test(d, 0.05, 0.8)
     with pytest.raises(SpecError, match="power 1"):
         n_two_means(1.0, 1.0, 0.05, 1.0)

@@ -201,3 +201,9 @@ def test_a_daily_look_needs_no_scipy() -> None:
 def checked(got: SampleRatio | Unavailable) -> SampleRatio:
     assert isinstance(got, SampleRatio), got
     return got
+
+
+@pytest.mark.parametrize("count", [math.nan, math.inf])
+def test_a_count_that_is_no_number_is_refused(count: float) -> None:
+    with pytest.raises(DataError, match="a count is a whole number"):
+        sample_ratio({"a": 10, "b": count}, {"a": 1, "b": 1})  # type: ignore[dict-item]

@@ -199,3 +199,9 @@ def known(mean: float, sd: float) -> Moments:
 def allocated(got: Allocation | Unavailable) -> Allocation:
     assert isinstance(got, Allocation), got
     return got
+
+
+def test_a_rule_that_nobody_knows_is_refused_with_those_there_are() -> None:
+    arms = {"a": Moments(n=200, mean=0.1, m2=18), "b": Moments(n=200, mean=0.2, m2=32)}
+    with pytest.raises(SpecError, match="'best' is unknown; choose one of thompson, top_two"):
+        thompson_allocation(arms, kind="proportion", seed=1, rule="best")  # type: ignore[arg-type]

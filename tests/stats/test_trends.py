@@ -208,3 +208,9 @@ def seen(got: Trend | Unavailable) -> Trend:
 def estimated(got: Estimate | Unavailable) -> Estimate:
     assert isinstance(got, Estimate), got
     return got
+
+
+def test_no_cohorts_have_no_trend() -> None:
+    got = trend_of_cohorts([])
+    assert isinstance(got, Unavailable)
+    assert got.reason is UnavailableReason.TOO_FEW_UNITS
