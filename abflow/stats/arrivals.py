@@ -122,6 +122,9 @@ def each_look(
         upper: The same from above.
         drift: Mean of Z at information 1.
 
+    Raises:
+        SpecError: There is no look, or the fractions do not increase.
+
     References:
         Armitage, McPherson, Rowe (1969), JRSS A 132, 235-244; Jennison, Turnbull (2000), Group Sequential Methods,
         chapter 19, here with Gauss-Legendre in place of Simpson's weights.

@@ -61,6 +61,9 @@ def batched_difference(
         kind: `proportion` for 0 or 1 per unit, `mean` for any number.
         confidence: Coverage of the interval.
 
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
+
     References:
         Zhang, Janson, Murphy (2020), NeurIPS 33; arXiv 2002.03217v3, batched OLS. For the variance of a rate
         difference: Farrington, Manning (1990), Statistics in Medicine 9, 1447-1454.

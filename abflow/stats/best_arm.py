@@ -36,6 +36,9 @@ def best_arm(posteriors: Mapping[str, Marginal]) -> dict[str, Standing] | Unavai
     Args:
         posteriors: By arm, of a value of which more is better; all normal or all Beta.
 
+    Raises:
+        SpecError: Normal and Beta posteriors are mixed.
+
     References:
         Russo (2020), Operations Research 68, 1625-1647, on the probability of being the best.
     """

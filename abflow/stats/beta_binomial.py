@@ -176,6 +176,10 @@ def difference_of_rates(
         treatment: Successes and units.
         prior: a and b; (1, 1) holds every rate equally likely.
 
+    Raises:
+        DataError: An arm has more successes than units, or fewer than none.
+        SpecError: The prior is no usable belief about a rate.
+
     References:
         Stucchio (2015), Bayesian A/B testing at VWO, for the chance and the loss; here integrated, not drawn.
     """

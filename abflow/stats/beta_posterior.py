@@ -158,6 +158,9 @@ def rate_posterior(
     Raises:
         DataError: Fewer than 0 successes, or more successes than units.
         SpecError: The prior is no distribution, or so sharp at 0 and 1 that doubles cannot hold it.
+
+    References:
+        Gelman et al., Bayesian Data Analysis (third edition), chapter 2.
     """
     if not 0 <= successes <= units:
         raise DataError(f"{successes} successes in {units} units; successes lie between 0 and the units")

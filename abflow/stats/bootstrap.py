@@ -75,6 +75,10 @@ def bootstrap_interval(
         confidence: Coverage of the interval.
         draws: Replicates; thousands, because the interval ends in their tails.
 
+    Raises:
+        DataError: The values are neither one number per unit nor a pair.
+        SpecError: The confidence is impossible, or the draws too few for a tail.
+
     References:
         Efron (1987), JASA 82, 171-185 (BCa); Efron, Tibshirani (1993), An Introduction to the Bootstrap,
         chapters 13 and 14; Davison, Hinkley (1997), Bootstrap Methods and their Application, section 5.3.2,

@@ -25,6 +25,9 @@ def percentile_cap(values: ArrayLike, level: float, *, over: Literal["all", "pos
 
     Raises:
         SpecError: The level is not between 0 and 1.
+
+    References:
+        Hyndman, Fan (1996), The American Statistician 50, 361-365, definition 7.
     """
     if not 0 < level < 1:
         raise SpecError(f"level {level:g} is not between 0 and 1; write 0.999 for a cap at p99.9")

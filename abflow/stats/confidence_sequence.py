@@ -51,6 +51,9 @@ def sequence_bounds(
         planned: Units of both arms at the planned end, frozen before the first look.
         alpha: Chance of ever being wrong.
 
+    Raises:
+        SpecError: The error level or the planned units are impossible.
+
     References:
         Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Annals of Statistics; arXiv 2103.06476v9.
     """
@@ -78,6 +81,9 @@ def sequence_bounds(
 def two_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
     """Standard errors on either side of the estimate after `n` units of both arms.
 
+    Raises:
+        SpecError: The error level or the planned units are impossible.
+
     References:
         arXiv 2103.06476v9, theorem 2.2.
     """
@@ -87,6 +93,9 @@ def two_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
 
 def one_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
     """Standard errors to a bound on one side after `n` units of both arms.
+
+    Raises:
+        SpecError: The error level or the planned units are impossible.
 
     References:
         arXiv 2103.06476v9, theorem 2.2 in its one-sided form (appendix).
@@ -124,6 +133,9 @@ def always_valid_p(value: float, se: float, *, n: int, planned: int, alpha: floa
         planned: Units of both arms at the planned end.
         alpha: Of the sequence that is tuned.
 
+    Raises:
+        SpecError: The error level or the planned units are impossible.
+
     References:
         arXiv 2103.06476v9, theorem 2.2, solved for alpha.
     """
@@ -143,6 +155,9 @@ def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, a
         n: Units so far, both arms together.
         planned: Units of both arms at the planned end.
         alpha: Of the one-sided sequence that is tuned.
+
+    Raises:
+        SpecError: The error level or the planned units are impossible.
 
     References:
         arXiv 2103.06476v9, theorem 2.2 in its one-sided form, solved for alpha.

@@ -86,7 +86,11 @@ class Contrast:
 
 
 def estimate_by_t(value: float, se: float, *, dof: float, confidence: float, method: str) -> Estimate:
-    """An estimate with the two-sided interval and p-value of Student's t."""
+    """An estimate with the two-sided interval and p-value of Student's t.
+
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
+    """
     half = t_isf(tail_of(confidence, sides=2), dof) * se
     return Estimate(
         value=value,

@@ -49,6 +49,12 @@ def crossing_probabilities(
         fractions: Information at each look as a share of the plan, increasing.
         drift: Mean of Z at information 1; at a look it is drift·sqrt(fraction).
         lower: A run also ends below these bounds of Z; those above with a minus sign when left out.
+
+    Raises:
+        SpecError: Bounds and looks do not fit one another, or the fractions do not increase.
+
+    References:
+        Armitage, McPherson, Rowe (1969), JRSS A 132, 235-244.
     """
     lower = tuple(-bound for bound in bounds) if lower is None else tuple(lower)
     if not len(bounds) == len(lower) == len(fractions):
@@ -66,7 +72,11 @@ def crossing_probabilities(
 def drift_for_power(
     bounds: Sequence[float], fractions: Sequence[float], *, power: float, lower: Sequence[float] | None = None
 ) -> float:
-    """The mean of Z at information 1 with which a test crosses upwards this often."""
+    """The mean of Z at information 1 with which a test crosses upwards this often.
+
+    Raises:
+        SpecError: The power does not exceed the error level, or bounds and looks do not fit one another.
+    """
 
     def shortfall(drift: float) -> float:
         return sum(crossing_probabilities(bounds, fractions, drift, lower=lower).upper) - power

@@ -83,6 +83,9 @@ def cuped_of_means(arms: Sequence[VectorMoments]) -> Cuped:
     Returns:
         The arms, unadjusted and with the reason when the covariate cannot help.
 
+    Raises:
+        SpecError: There are fewer than two arms, or other numbers per unit than these.
+
     References:
         Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, on control variates.
     """
@@ -99,6 +102,9 @@ def cuped_of_ratios(arms: Sequence[VectorMoments]) -> Cuped | Unavailable:
     Returns:
         The arms, outcome and covariate linearised around each arm's own ratios; or why an arm has no ratio.
         A ratio before the test that has no use leaves the arms unadjusted.
+
+    Raises:
+        SpecError: There are fewer than two arms, or other numbers per unit than these.
 
     References:
         Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, on control variates; Deng, Knoblich, Lu (2018), KDD,

@@ -35,6 +35,12 @@ def cuped_margin_bounds(
         relative: Whether the margin is a share of the control mean.
         confidence: Of each bound on its own.
         min_units: Fewest units per arm.
+
+    Raises:
+        SpecError: The margin is not finite, or the confidence not between 0.5 and 1.
+
+    References:
+        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, on control variates.
     """
     plain = margin_bounds(
         control.adjusted,

@@ -135,6 +135,9 @@ def decision_power(questions: Sequence[PowerQuestion], *, split: Split, total: f
 
     Returns:
         1 minus every question's chance to miss, or 0 when they add up to more; or why a question has no power.
+
+    Raises:
+        SpecError: A question, or the number of units, is impossible; see `power_of`.
     """
     misses = 0.0
     for question in questions:

@@ -42,6 +42,9 @@ def dunnett(
     Returns:
         Estimates by arm, in the order given; or the first arm's reason for having no standard error.
 
+    Raises:
+        SpecError: The confidence or the degrees of freedom are impossible.
+
     References:
         Dunnett (1955), JASA 50, 1096-1121; Hsu (1996), Multiple Comparisons, section 3.1, on unequal sizes.
     """
@@ -84,6 +87,12 @@ def largest_t_sf(t: float, loadings: Sequence[float], *, dof: float = math.inf) 
         t: At least 0.
         loadings: One per arm, between 0 and 1; see `loading`.
         dof: Degrees of freedom of the shared standard error.
+
+    Raises:
+        SpecError: The point is below 0, or a loading or the degrees of freedom are impossible.
+
+    References:
+        Dunnett (1955), JASA 50, 1096-1121.
     """
     _check(loadings, dof)
     if t < 0:
@@ -95,7 +104,14 @@ def largest_t_sf(t: float, loadings: Sequence[float], *, dof: float = math.inf) 
 
 
 def largest_t_isf(tail: float, loadings: Sequence[float], *, dof: float = math.inf) -> float:
-    """Point that the largest of several |t| against one control exceeds with probability `tail`."""
+    """Point that the largest of several |t| against one control exceeds with probability `tail`.
+
+    Raises:
+        SpecError: The tail, a loading or the degrees of freedom are impossible.
+
+    References:
+        Dunnett (1955), JASA 50, 1096-1121.
+    """
     _check(loadings, dof)
     if not 0 < tail < 1:
         raise SpecError(f"tail {tail:g} is not between 0 and 1; write 0.05 for intervals of 95 %")

@@ -31,6 +31,9 @@ def spending_bounds(
         alpha: Two-sided error level of the whole test.
         spending: How the level is spread over the looks.
 
+    Raises:
+        SpecError: The error level is impossible, the fractions do not increase, or a look before the last reaches 1.
+
     References:
         Lan, DeMets (1983), Biometrika 70, 659-663; Jennison, Turnbull (2000), Group Sequential Methods, chapter 7.
     """
@@ -97,6 +100,12 @@ def next_look(
     Returns:
         The look, with a bound out of reach when an over-run has spent everything before; or `no_units`, or
         `too_few_units` when none came since the look before.
+
+    Raises:
+        SpecError: The error level or the spending is impossible.
+
+    References:
+        Lan, DeMets (1983), Biometrika 70, 659-663.
     """
     tail = _tail(alpha)
     before = taken[-1] if taken else Look(fraction=0.0, bound=0.0, spent=0.0)
@@ -130,6 +139,9 @@ def _why_no_look(before: Look, fraction: float) -> Unavailable | None:
 def pocock_constant(looks: int, *, alpha: float) -> float:
     """The bound of abs(Z) that is the same at each of several equally spaced looks.
 
+    Raises:
+        SpecError: There is no look, or the error level is impossible.
+
     References:
         Pocock (1977), Biometrika 64, 191-199.
     """
@@ -138,6 +150,9 @@ def pocock_constant(looks: int, *, alpha: float) -> float:
 
 def obrien_fleming_constant(looks: int, *, alpha: float) -> float:
     """The last bound of O'Brien and Fleming's design; at look k of K the bound is this times sqrt(K/k).
+
+    Raises:
+        SpecError: There is no look, or the error level is impossible.
 
     References:
         O'Brien, Fleming (1979), Biometrics 35, 549-556.
@@ -152,6 +167,9 @@ def wang_tsiatis_bounds(fractions: Sequence[float], *, alpha: float, shape: floa
         fractions: Information at each look, increasing.
         alpha: Two-sided error level of the whole test.
         shape: 0 for O'Brien-Fleming, 0.5 for Pocock, or between.
+
+    Raises:
+        SpecError: The error level or the shape is impossible, or the fractions do not increase.
 
     References:
         Wang, Tsiatis (1987), Biometrics 43, 193-199.
@@ -173,7 +191,11 @@ def wang_tsiatis_bounds(fractions: Sequence[float], *, alpha: float, shape: floa
 
 
 def evenly(looks: int) -> tuple[float, ...]:
-    """Fractions of looks at equal distances, the last at 1."""
+    """Fractions of looks at equal distances, the last at 1.
+
+    Raises:
+        SpecError: There is no look.
+    """
     if looks < 1:
         raise SpecError(f"{looks} looks; a design has 1 or more")
     return tuple(look / looks for look in range(1, looks + 1))
@@ -195,6 +217,12 @@ def inflation_factor(
         power: Chance to find the effect planned for.
         spending: How the level is spread over the looks.
         bounds: Of another design, such as Pocock's constant; then `spending` is not used.
+
+    Raises:
+        SpecError: The error level or power is impossible, or the fractions do not increase.
+
+    References:
+        Jennison, Turnbull (2000), Group Sequential Methods, chapter 7.
     """
     bounds = spending_bounds(fractions, alpha=alpha, spending=spending) if bounds is None else bounds
     drift = drift_for_power(bounds, fractions, power=power)
@@ -204,6 +232,9 @@ def inflation_factor(
 
 def naive_error(looks: int, *, alpha: float) -> float:
     """How often an equal version is called different when each of several looks uses the one-look bound.
+
+    Raises:
+        SpecError: There is no look, or the error level is impossible.
 
     References:
         Armitage, McPherson, Rowe (1969), JRSS A 132, 235-244.

@@ -86,6 +86,9 @@ def log_e_values(events: ArrayLike, requests: ArrayLike, *, limit: float) -> NDA
         events: Requests with the event, any shape.
         requests: All requests, same shape.
         limit: The share allowed.
+
+    Raises:
+        SpecError: No share 1.25 times the limit exists, or the limit allows no event at all.
     """
     if not 0 < limit * TIMES_LIMIT[0] < 1:
         raise SpecError(

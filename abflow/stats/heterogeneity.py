@@ -82,6 +82,10 @@ def heterogeneity(levels: Sequence[Level], *, confidence: float = 0.95) -> Heter
     Returns:
         The test and the levels; or `too_few_units` when fewer than two levels can take part.
 
+    Raises:
+        DataError: A level is given twice.
+        SpecError: The confidence is not between 0.5 and 1.
+
     References:
         Cochran (1954), Biometrics 10, 101-129; Higgins, Thompson (2002), Statistics in Medicine 21, 1539-1558, on I².
     """

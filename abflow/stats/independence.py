@@ -72,6 +72,9 @@ def independence_within(tables: Sequence[ArrayLike]) -> Independence | Unavailab
 
     Args:
         tables: One per period; see `independence`. A period with a single row or column adds nothing.
+
+    Raises:
+        DataError: A count is negative or not whole, or a table has no two dimensions.
     """
     counted = [_occupied(table) for table in tables]
     units = int(sum(table.sum() for table in counted))

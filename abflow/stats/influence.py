@@ -56,6 +56,9 @@ def influence_on_means(
 
     Returns:
         The unit's influence; or why there is no difference to be moved.
+
+    References:
+        Hampel (1974), JASA 69, 383-393, on what one unit does to an estimate.
     """
     estimate = difference_in_means(control, treatment)
     if isinstance(estimate, Unavailable):

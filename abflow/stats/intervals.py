@@ -15,6 +15,10 @@ def clopper_pearson_upper(successes: int, n: int, *, confidence: float = 0.95) -
         n: Units in all; with 0 the bound is unavailable.
         confidence: Of this bound alone.
 
+    Raises:
+        DataError: More successes than units, or fewer than none.
+        SpecError: The confidence is not between 0.5 and 1.
+
     References:
         Clopper, Pearson (1934), Biometrika 26, 404-413.
     """
@@ -33,6 +37,10 @@ def clopper_pearson_lower(successes: int, n: int, *, confidence: float = 0.95) -
         successes: Units with the event.
         n: Units in all; with 0 the bound is unavailable.
         confidence: Of this bound alone.
+
+    Raises:
+        DataError: More successes than units, or fewer than none.
+        SpecError: The confidence is not between 0.5 and 1.
 
     References:
         Clopper, Pearson (1934), Biometrika 26, 404-413.

@@ -23,6 +23,9 @@ def difference_in_means(
 ) -> Estimate | Unavailable:
     """Treatment mean minus control mean, with a Welch interval.
 
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
+
     References:
         Welch (1947), Biometrika 34, 28-35.
     """
@@ -49,6 +52,9 @@ def difference_in_ratios(
 
     Student's t with Welch's degrees of freedom on the linearised units; with a denominator of 1 in every
     unit this is the difference in means.
+
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
 
     References:
         Deng, Knoblich, Lu (2018), KDD, 233-242.
@@ -118,6 +124,9 @@ def relative_lift(
 
     Refused when the control mean's 95 % interval holds 0, or the control mean is negative. The delta interval
     uses the degrees of freedom of the absolute difference, of which it is the reading aid.
+
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
 
     References:
         Fieller (1954), JRSS B 16, 175-185; Deng, Knoblich, Lu (2018), KDD, 233-242, on percent change.

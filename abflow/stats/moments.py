@@ -107,6 +107,9 @@ def moments_of(values: ArrayLike) -> Moments:
     Args:
         values: Shape (units,). Infinities and NaN stay visible in the result, as a mean or m2 that is not
             finite; every comparison then answers `not_finite`.
+
+    References:
+        Chan, Golub, LeVeque (1983), The American Statistician 37, 242-247: the two-pass algorithm.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
@@ -193,7 +196,11 @@ NO_PAIRS = JointMoments(n=0, mean_x=0.0, mean_y=0.0, m2_x=0.0, m2_y=0.0, cross=0
 
 
 def joint_moments_of(x: ArrayLike, y: ArrayLike) -> JointMoments:
-    """Moments of a numerator and a denominator per unit, each of shape (units,)."""
+    """Moments of a numerator and a denominator per unit, each of shape (units,).
+
+    Raises:
+        NotEnoughData: There are not as many numerators as denominators.
+    """
     numerator, denominator = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if numerator.shape != denominator.shape:
         raise NotEnoughData(f"{numerator.size} numerators and {denominator.size} denominators; give one pair per unit")

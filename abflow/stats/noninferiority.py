@@ -96,6 +96,9 @@ def margin_bounds(
         confidence: Of each bound on its own.
         min_units: Fewest units per arm for a mean.
 
+    Raises:
+        SpecError: The margin is not finite, or the confidence not between 0.5 and 1.
+
     References:
         Zou, Donner (2008), Statistics in Medicine 27, 1693-1702; Welch (1947), Biometrika 34, 28-35.
     """

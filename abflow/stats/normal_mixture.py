@@ -12,6 +12,9 @@ from abflow.stats.tails import tail_of
 def normal_mixture_rho(variance: float, *, alpha: float) -> float:
     """The tuning that makes the two-sided bound tightest where the score has this variance.
 
+    Raises:
+        SpecError: The error level or the variance is impossible.
+
     References:
         Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, 1055-1080, on choosing rho, in the closed
         form of the software that comes with it (confseq).
@@ -34,6 +37,9 @@ def log_mixture(score: float, variance: float, *, rho: float) -> float:
         variance: Of that sum so far.
         rho: Precision of the mixing distribution, in units of `variance`.
 
+    Raises:
+        SpecError: The variance is below 0, or rho not above it.
+
     References:
         Robbins (1970), Annals of Mathematical Statistics 41, 1397-1409.
     """
@@ -44,6 +50,9 @@ def log_mixture(score: float, variance: float, *, rho: float) -> float:
 
 def normal_mixture_bound(variance: float, *, alpha: float, rho: float) -> float:
     """How large abs(score) must be for the mixture to reach 1/alpha.
+
+    Raises:
+        SpecError: The error level, variance or rho is impossible.
 
     References:
         Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, 1055-1080: the two-sided normal mixture.
@@ -65,7 +74,11 @@ def _check_scale(variance: float, rho: float) -> None:
 
 
 def mixing_sd(se: float, *, alpha: float) -> float:
-    """Spread of the mixing distribution that makes the test sharpest once the effect has this standard error."""
+    """Spread of the mixing distribution that makes the test sharpest once the effect has this standard error.
+
+    Raises:
+        SpecError: The error level is impossible, or the standard error not above 0.
+    """
     return 1 / math.sqrt(normal_mixture_rho(1 / (se * se), alpha=alpha))
 
 
@@ -82,6 +95,9 @@ def always_valid_estimate(
         sd: Spread of the effects mixed over, in the unit of `value`, chosen before the first look.
         confidence: Of the interval, at all looks together.
         p_before: The p-value of the look before; 1 at the first.
+
+    Raises:
+        SpecError: The confidence, the mixing sd or the p-value before is impossible.
 
     References:
         Johari, Koomen, Pekelis, Walsh (2022), Operations Research 70, 1806-1821 (arXiv 1512.04922).

@@ -138,6 +138,9 @@ def lift_prior(lift_sd: float, *, control_mean: float) -> NormalPrior | Unavaila
     Args:
         lift_sd: As a share, such as 0.05 when two lifts in three are believed to lie within 5 %.
         control_mean: As estimated from the control; its own error is ignored, which is small beside the prior's.
+
+    Raises:
+        SpecError: The prior's standard deviation is not above 0 and finite.
     """
     relative = NormalPrior(sd=lift_sd)
     if not math.isfinite(control_mean):
@@ -159,6 +162,9 @@ def effect_posterior(value: float, se: float, *, prior: NormalPrior | None = Non
         value: Estimated effect, absolute or relative.
         se: Its standard error.
         prior: On the same effect; flat when left out.
+
+    References:
+        Gelman et al., Bayesian Data Analysis (third edition), section 2.5.
     """
     if not (math.isfinite(value) and math.isfinite(se)):
         return Unavailable(reason=UnavailableReason.NOT_FINITE, detail="the estimate or its error is not finite")
@@ -180,6 +186,9 @@ def lift_posterior(
         treatment: The same of the other arm.
         lift_sd: Of a prior N(0, lift_sd²) on the lift; flat when left out.
         min_units: Fewest units per arm.
+
+    Raises:
+        SpecError: The prior's standard deviation is not above 0 and finite.
     """
     prior = None if lift_sd is None else NormalPrior(sd=lift_sd)
     lift = relative_lift(control, treatment, min_units=min_units)

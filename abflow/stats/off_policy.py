@@ -96,6 +96,7 @@ def policy_value(
         effective rows, a row with more than 10 % of the weight, and fewer than 10 units.
 
     Raises:
+        SpecError: The confidence is not between 0.5 and 1.
         DataError: Columns of different lengths, or predictions missing for `doubly_robust`.
 
     References:

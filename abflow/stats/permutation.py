@@ -56,6 +56,9 @@ def permutation_test(
         seed: The same seed gives the same p-value.
         draws: Random splits, when there are too many to look at all.
 
+    Raises:
+        SpecError: Fewer draws than one.
+
     References:
         Chung, Romano (2013), Annals of Statistics 41, 484-507; Phipson, Smyth (2010), Statistical Applications
         in Genetics and Molecular Biology 9, article 39, for counting the split seen among the draws.

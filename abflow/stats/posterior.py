@@ -51,6 +51,9 @@ def probability_within(posterior: EffectPosterior, low: float, high: float) -> f
         low: Lower end of the region, usually negative.
         high: Its upper end.
 
+    Raises:
+        SpecError: The range ends before it begins.
+
     References:
         Kruschke (2018), Advances in Methods and Practices in Psychological Science 1, 270-280.
     """

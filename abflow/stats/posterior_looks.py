@@ -56,6 +56,9 @@ def look_threshold(looks: int, *, alpha: float) -> float:
         looks: Planned, at equal distances.
         alpha: Two-sided error level of all looks together.
 
+    Raises:
+        SpecError: There is no look, or the error level is impossible.
+
     References:
         Pocock (1977), Biometrika 64, 191-199; Stallard, Todd, Ryan, Gates (2020), BMC Medical Research
         Methodology 20:4, on the equivalence.
@@ -74,6 +77,9 @@ def posterior_rule(looks: int, *, alpha: float, mde: float | None = None) -> Pos
         looks: Planned, at equal distances.
         alpha: Two-sided error level of this comparison, all looks together.
         mde: The smallest effect worth detecting, above 0; None for a metric that has none.
+
+    Raises:
+        SpecError: There is no look, or the error level or the mde is impossible.
     """
     return PosteriorRule(
         doubt=_look_doubt(looks, alpha),

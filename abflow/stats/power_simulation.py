@@ -50,6 +50,12 @@ def simulate_power(
         answers: The experiment's real test: whether it gave the answer.
         runs: Experiments to draw.
         seed: The same seed, the same count.
+
+    Raises:
+        SpecError: There is no run.
+
+    References:
+        Clopper, Pearson (1934), Biometrika 26, 404-413, for the error of so many runs.
     """
     if runs < 1:
         raise SpecError(f"{runs} runs give no power; 1000 know it to 3 points")
@@ -79,6 +85,10 @@ def split_units(
         shares: Of the units, by arm; what they leave is in no arm.
         effects: What happens to a metric's units, by arm and metric, such as `multiplied(1.05)`.
         total: Units of an experiment; all of them when not given. More than there are: drawn with replacement.
+
+    Raises:
+        DataError: The metrics do not list the same units.
+        SpecError: The shares are no shares, or an effect is on no arm and metric.
     """
     columns = {metric: np.asarray(column, dtype=np.float64) for metric, column in values.items()}
     sizes = {column.shape[0] for column in columns.values() if column.ndim}
@@ -148,7 +158,11 @@ def added(amount: float) -> Effect:
 
 
 def flipped(change: float) -> Effect:
-    """A rate moved by so much: zeros turned to ones at random, or ones to zeros when the change is negative."""
+    """A rate moved by so much: zeros turned to ones at random, or ones to zeros when the change is negative.
+
+    Raises:
+        DataError: When it is put in: the rate cannot move so far.
+    """
 
     def flip(values: Values, rng: np.random.Generator) -> Values:
         rate = float(values.mean()) if values.size else 0.0

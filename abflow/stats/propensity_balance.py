@@ -46,6 +46,9 @@ def propensity_balance(inverse_propensity: Mapping[str, Moments]) -> dict[str, A
 
     Raises:
         DataError: A propensity was above 1.
+
+    References:
+        Horvitz, Thompson (1952), JASA 47, 663-685: a count weighted by 1 / propensity.
     """
     for arm, moments in inverse_propensity.items():
         if moments.n and not (math.isfinite(moments.mean) and math.isfinite(moments.m2)):

@@ -52,6 +52,12 @@ def difference_in_proportions(
 
     Returns:
         An estimate whose `se` is unpooled; or `no_variance` when no unit, or every unit, had the event.
+
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
+
+    References:
+        Those of `pooled_z_test`, `fisher_test` and `newcombe_interval`.
     """
     test = pooled_z_test(control, treatment)
     if isinstance(test, Unavailable):
@@ -76,6 +82,9 @@ def pooled_z_test(
     """Do two rates differ? The difference over the standard error that one common rate would give.
 
     Two-sided, the square of its z is Pearson's chi-square of the 2x2 table, without continuity correction.
+
+    References:
+        Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions, chapter 3.
     """
     refusal = why_not_rates(control, treatment)
     if refusal is not None:
@@ -163,7 +172,14 @@ def unpooled_se(control: Moments, treatment: Moments) -> float:
 
 
 def wald_interval(control: Moments, treatment: Moments, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Rate difference plus or minus z standard errors: too narrow with few events, shown on request."""
+    """Rate difference plus or minus z standard errors: too narrow with few events, shown on request.
+
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
+
+    References:
+        Newcombe (1998), Statistics in Medicine 17, 873-890, method 1.
+    """
     half = normal_isf(tail_of(confidence, sides=2)) * unpooled_se(control, treatment)
     value = _rate(treatment) - _rate(control)
     return value - half, value + half
@@ -171,6 +187,9 @@ def wald_interval(control: Moments, treatment: Moments, *, confidence: float = 0
 
 def newcombe_interval(control: Moments, treatment: Moments, *, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of the rate difference from the Wilson intervals of both arms.
+
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
 
     References:
         Newcombe (1998), Statistics in Medicine 17, 873-890, method 10.
@@ -230,6 +249,9 @@ def wilson_interval(successes: int, n: int, *, z: float) -> tuple[float, float]:
 
 def cohens_h(control_rate: float, treatment_rate: float) -> float:
     """Difference of two rates on the arcsine scale, plus when the treatment's is higher.
+
+    Raises:
+        DataError: A rate is not between 0 and 1.
 
     References:
         Cohen (1988), Statistical Power Analysis, chapter 6.

@@ -47,6 +47,9 @@ def quantile_levels(
     Returns:
         The levels; or `too_few_units` when one of them is not a level of any quantile.
 
+    Raises:
+        SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.
+
     References:
         Woodruff (1952), JASA 47, 635-646; Deng, Knoblich, Lu (2018), KDD, 233-242, on quantiles.
     """

@@ -44,6 +44,9 @@ def quantile_margin_bounds(
         confidence: Of each bound on its own.
         min_units: Fewest units per arm.
 
+    Raises:
+        SpecError: The margin is not finite, or the level or the confidence is impossible.
+
     References:
         Zou, Donner (2008), Statistics in Medicine 27, 1693-1702.
     """

@@ -74,6 +74,9 @@ def quantile_rows_of(arms: Sequence[tuple[ArrayLike, ArrayLike]], q: float) -> t
     Args:
         arms: Per arm the unit and the value of each row, two arrays of one length.
         q: Level of the quantile, such as 0.95.
+
+    Raises:
+        DataError: There are not as many units as values.
     """
     histograms = [log_histogram_of(values) for _, values in arms]
     cuts = cut_points(histograms, q)

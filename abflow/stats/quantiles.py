@@ -29,6 +29,9 @@ def difference_in_quantiles(
         confidence: Coverage of the interval.
         min_units: Fewest units per arm.
 
+    Raises:
+        SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.
+
     References:
         Zou, Donner (2008), Statistics in Medicine 27, 1693-1702, on intervals from intervals (MOVER).
     """
@@ -67,6 +70,9 @@ def relative_quantile_lift(
     """Treatment quantile over control quantile minus 1: for reading, with the p-value of the difference.
 
     The arms' intervals are combined on the log scale, where a ratio is a difference.
+
+    Raises:
+        SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.
 
     References:
         Zou, Donner (2008), Statistics in Medicine 27, 1693-1702 (MOVER; here on logarithms).

@@ -66,6 +66,13 @@ def rerandomised_aa(
 
     Returns:
         One answer per treatment, in the order of the shares.
+
+    Raises:
+        DataError: The values do not have the shape that their kind has.
+        SpecError: The shares or the number of draws are impossible.
+
+    References:
+        Kohavi, Tang, Xu (2020), Trustworthy Online Controlled Experiments, chapter 19.
     """
     p_values = rerandomised_p_values(kind, values, shares, draws=draws, seed=seed)
     return p_values if isinstance(p_values, Unavailable) else tuple(map(_told_apart, p_values))
@@ -89,6 +96,10 @@ def rerandomised_p_values(
 
     The test is the very one that reads the metric, on moments of the arms as dealt. When it refuses one of
     the splits there is no answer, because what is left is not a random choice of splits.
+
+    Raises:
+        DataError: The values do not have the shape that their kind has.
+        SpecError: The shares or the number of draws are impossible.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or array.shape[1:] != ((2,) if kind == "ratio" else ()):

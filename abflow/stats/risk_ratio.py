@@ -43,6 +43,9 @@ def risk_ratio(control: Moments, treatment: Moments, *, confidence: float = 0.95
         treatment: The same of the other arm.
         confidence: Coverage of the interval.
 
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
+
     References:
         Katz, Baptista, Azen, Pike (1978), Biometrics 34, 469-474, method C.
     """

@@ -15,6 +15,9 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
 
     Straight lines through the ends of the bracket; an end that stays twice counts half, so that both ends move.
 
+    Raises:
+        ValueError: The function has one sign at both ends, which is a bug of the caller.
+
     References:
         Dowell, Jarratt (1971), BIT 11, 168-174: the Illinois algorithm.
     """

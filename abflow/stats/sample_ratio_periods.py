@@ -66,6 +66,13 @@ def split_over_time(periods: Mapping[Label, Period]) -> SplitOverTime[Label] | U
 
     Returns:
         The tests; or `no_units`, or the reason why a period with units has no test.
+
+    Raises:
+        DataError: A count is negative or not whole.
+        SpecError: A share is negative or not finite.
+
+    References:
+        Pearson (1900), Philosophical Magazine 50, 157-175.
     """
     tables: dict[Label, PlannedCounts] = {}
     for label, period in periods.items():
@@ -103,6 +110,14 @@ def log_e_over_periods(periods: Iterable[Period]) -> float | Unavailable:
 
     Args:
         periods: In any order, the current one as far as it goes. A period without units adds nothing.
+
+    Raises:
+        DataError: A count is negative or not whole.
+        SpecError: A share is negative or not finite.
+
+    References:
+        Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567); Vovk, Wang (2021), Annals of Statistics 49, 1736-1754, on
+        products of e-values.
     """
     log_es = [mixture_log_e(period.counts, period.shares) for period in periods if any(period.counts.values())]
     for log_e in log_es:

@@ -60,6 +60,9 @@ OBRIEN_FLEMING_WHOLE = Spending(name="O'Brien-Fleming type, both sides at once",
 def power_family(rho: float) -> Spending:
     """Spend in proportion to fraction**rho: 1 is close to Pocock, 3 close to O'Brien-Fleming.
 
+    Raises:
+        SpecError: The exponent is not above 0 and finite.
+
     References:
         Kim, DeMets (1987), Biometrika 74, 149-154.
     """

@@ -32,6 +32,9 @@ def wald_thresholds(*, alpha: float, beta: float) -> Thresholds:
         alpha: Chance to reject a true null hypothesis, one-sided.
         beta: Chance to accept it when the alternative is true.
 
+    Raises:
+        SpecError: An error level is not above 0, or both together are not below 1.
+
     References:
         Wald (1945), Annals of Mathematical Statistics 16, 117-186, section 3.
     """
@@ -78,6 +81,9 @@ def sprt_reading(value: float, se: float, *, mde: float, alpha: float, beta: flo
         alpha: Two-sided error level; each side has half of it.
         beta: Chance to miss an effect of mde.
 
+    Raises:
+        SpecError: An error level or the mde is impossible.
+
     References:
         Wald (1947), Sequential Analysis; the two-sided form as two one-sided tests, as in Armitage (1957),
         Biometrika 44, 9-26.
@@ -120,6 +126,12 @@ def sprt_bounds(
 
     Returns:
         Lower and upper bounds of Z, one each per look.
+
+    Raises:
+        SpecError: An error level is impossible, or the fractions do not increase.
+
+    References:
+        Wald (1947), Sequential Analysis.
     """
     thresholds = _two_sided_thresholds(drift, alpha, beta)
     # gain = delta·Z - delta²/2, delta being the mde in standard errors of the look.

@@ -59,6 +59,9 @@ def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float]) -> Samp
     Raises:
         DataError: A count is negative or not whole.
         SpecError: A share is negative or not finite.
+
+    References:
+        Pearson (1900), Philosophical Magazine 50, 157-175; Fabijan et al. (2019), KDD, 2156-2164, on sample ratios.
     """
     arms = planned_counts(counts, shares)
     return arms if isinstance(arms, Unavailable) else ratio_test(arms)
@@ -102,7 +105,12 @@ class PlannedCounts:
 
 
 def planned_counts(counts: Mapping[str, int], shares: Mapping[str, float]) -> PlannedCounts | Unavailable:
-    """The arms that can be tested, or why there is nothing to test; see `sample_ratio`."""
+    """The arms that can be tested, or why there is nothing to test; see `sample_ratio`.
+
+    Raises:
+        DataError: A count is negative or not whole.
+        SpecError: A share is negative or not finite.
+    """
     for arm, count in counts.items():
         if not (math.isfinite(count) and count >= 0 and count == int(count)):
             raise DataError(f"arm {arm!r} has {count} units; a count is a whole number of 0 or more")
@@ -194,6 +202,10 @@ def sequential_sample_ratio(
         shares: Planned relative shares by arm.
         prior_mass: How close to the plan a wrong split is expected to be; larger is closer.
 
+    Raises:
+        DataError: A count is negative or not whole.
+        SpecError: A share is negative or not finite, or the prior mass not above 0.
+
     References:
         Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567): the Bayes factor of a Dirichlet prior.
     """
@@ -214,7 +226,16 @@ def _log_e(arms: PlannedCounts, prior_mass: float) -> float:
 
 
 def mixture_log_e(counts: Mapping[str, int], shares: Mapping[str, float]) -> float | Unavailable:
-    """Log of the mean e-value over prior masses from 10 to 100 000, so that none has to be chosen."""
+    """Log of the mean e-value over prior masses from 10 to 100 000, so that none has to be chosen.
+
+    Raises:
+        DataError: A count is negative or not whole.
+        SpecError: A share is negative or not finite.
+
+    References:
+        Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567); Vovk, Wang (2021), Annals of Statistics 49, 1736-1754, on
+        means of e-values.
+    """
     arms = planned_counts(counts, shares)
     if isinstance(arms, Unavailable):
         return arms

@@ -48,6 +48,9 @@ def stagewise_estimate(
         The reading; or `method_not_valid_here` while the test goes on, because the p-value of a test that has
         not ended depends on what is to come.
 
+    Raises:
+        SpecError: There is no look, or the confidence is not between 0.5 and 1.
+
     References:
         Tsiatis, Rosner, Mehta (1984), Biometrics 40, 797-803; Jennison, Turnbull (2000), Group Sequential Methods,
         chapter 8.
@@ -86,6 +89,12 @@ def stagewise_p_value(value: float, se: float, *, looks: Sequence[Look], effect:
         se: Its standard error.
         looks: Every look taken, this one at the end.
         effect: The hypothesis.
+
+    Raises:
+        SpecError: There is no look.
+
+    References:
+        Tsiatis, Rosner, Mehta (1984), Biometrics 40, 797-803.
     """
     ending = _ending(value, se, looks)
     return ending if isinstance(ending, Unavailable) else ending.p_value(drift=effect / se)

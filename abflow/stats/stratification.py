@@ -79,6 +79,9 @@ def stratified_difference(
         The average with an interval of Student's t; or why there is none, `method_not_valid_here` when strata
         with more than 5 % of the units would be left out.
 
+    Raises:
+        SpecError: Two strata have one name, or the confidence is not between 0.5 and 1.
+
     References:
         Miratrix, Sekhon, Yu (2013), JRSS B 75, 369-396, on the post-stratified estimator; Deng, Xu, Kohavi,
         Walker (2013), WSDM, 123-132, on stratification; Satterthwaite (1946), Biometrics Bulletin 2, 110-114.
@@ -104,6 +107,9 @@ def stratified_ratio_difference(
         strata: Disjoint sets of units; numerator and denominator per unit.
         confidence: Coverage of the interval.
         min_units: Fewest units per arm, over the strata that count.
+
+    Raises:
+        SpecError: Two strata have one name, or the confidence is not between 0.5 and 1.
 
     References:
         As for `stratified_difference`; Deng, Knoblich, Lu (2018), KDD, 233-242, on the linearisation.

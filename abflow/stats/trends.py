@@ -87,6 +87,7 @@ def trend_of_same_units(
         The trend; or `no_units`, `too_few_units` below 10 in an arm, or `not_finite`.
 
     Raises:
+        SpecError: The confidence is not between 0.5 and 1.
         DataError: The arms do not have means and a covariance of the same two days or more.
 
     References:
@@ -214,6 +215,7 @@ def trend_of_cohorts(
         The trend; or `too_few_units` when fewer than two days have an effect with a spread.
 
     Raises:
+        SpecError: The confidence is not between 0.5 and 1.
         DataError: The days are not as many different finite numbers as there are effects.
 
     References:

@@ -98,6 +98,9 @@ def vector_moments_of(values: ArrayLike) -> VectorMoments:
 
     Args:
         values: Shape (units, k). Infinities and NaN stay visible in the result, as sums that are not finite.
+
+    Raises:
+        DataError: The values are not one row of numbers per unit.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2:

@@ -29,6 +29,9 @@ class Course:
 def bernoulli_course(p: float, *, p0: float, p1: float, thresholds: Thresholds) -> Course:
     """What to expect of a test between two rates when the true rate is p.
 
+    Raises:
+        SpecError: A rate is not between 0 and 1, or both hypotheses are the same.
+
     References:
         Wald (1947), Sequential Analysis, chapter 5.
     """
@@ -65,6 +68,9 @@ def normal_course(mean: float, *, delta: float, sd: float, thresholds: Threshold
     """What to expect of a test between means 0 and delta, with a known spread per unit, when the true mean is this.
 
     For two arms give the spread of a pair's difference; units then are pairs.
+
+    Raises:
+        SpecError: The sd is not above 0, the mean not finite, or the difference 0.
 
     References:
         Wald (1947), Sequential Analysis, chapter 7.
