@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from typer.main import get_command
 
 from abflow.cli import app
@@ -54,3 +55,10 @@ def test_make_targets_of_the_readme_exist() -> None:
     for target in re.findall(r"\bmake ([a-z]+)\b", README):
         if target not in {"completes"}:
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_guide_on_bandits_can_be_run_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "guides" / "bandits.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(program.replace("runs=1_000", "runs=300"), {})  # noqa: S102
+    assert float(capsys.readouterr().out) == pytest.approx(0.57, abs=0.05)

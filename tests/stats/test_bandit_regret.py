@@ -6,7 +6,8 @@ import pytest
 
 from abflow.errors import SpecError
 from abflow.stats.bandit_regret import simulated_regret
-from abflow.stats.bandit_simulation import World
+from abflow.stats.bandit_simulation import World, play
+from abflow.stats.batched_ols import BatchedDifference, batched_difference
 from abflow.stats.result import Unavailable
 
 
@@ -40,6 +41,18 @@ def test_weak_effects_save_a_third_and_strong_ones_three_quarters() -> None:
     assert strong.saved == pytest.approx(0.76, abs=0.02)
     assert 0.1 < weak.worse_than_equal_split < 0.3
     assert strong.worse_than_equal_split < 0.02
+
+
+def test_what_is_saved_is_paid_for_in_power() -> None:
+    """The guide on bandits: 34 % against 62 % at a gain of 10 %."""
+    shown = {"thompson": 0, "fixed": 0}
+    for rule in shown:
+        played = play(a_world(0.05, 0.055), rule=rule, runs=150, seed=2)  # type: ignore[arg-type]
+        for run in range(150):
+            found = batched_difference(played.batches(run), kind="proportion")
+            shown[rule] += isinstance(found, BatchedDifference) and found.estimate.p_value < 0.05
+    assert shown["thompson"] / 150 == pytest.approx(0.34, abs=0.13)
+    assert shown["fixed"] / 150 == pytest.approx(0.62, abs=0.13)
 
 
 def test_top_two_pays_for_learning() -> None:
