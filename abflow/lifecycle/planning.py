@@ -63,6 +63,11 @@ def plan_experiment(
     spec = _read(experiment, settings)
     if units_per_day is not None and not 0 < units_per_day < math.inf:
         raise SpecError(f"{units_per_day:g} units a day are impossible; give how many new units come")
+    if correlation is not None and spec.analysis.cuped is None:
+        raise SpecError(
+            f"a correlation of {correlation:g} takes nothing off {spec.experiment}, which does not adjust for history; "
+            "write analysis.cuped: {days: 14} into its file, or leave the correlation out"
+        )
     assumed = Assumptions(
         baselines=dict(_baseline(spec, text) for text in baselines),
         units_per_day=units_per_day,

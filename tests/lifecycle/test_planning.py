@@ -54,6 +54,11 @@ def test_before_any_log_what_is_assumed_sizes_the_test(world: World) -> None:
     assert plan.table.takes
 
 
+def test_a_correlation_that_the_plan_does_not_use_is_refused(world: World) -> None:
+    with pytest.raises(SpecError, match=r"a correlation of 0\.7 takes nothing off short"):
+        planned(world, *ASSUMED, units_per_day=2000.0, correlation=0.7)
+
+
 def test_without_any_knowledge_it_says_what_is_missing(world: World) -> None:
     table = planned(world).table
     assert table.needed is None
