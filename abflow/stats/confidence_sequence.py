@@ -134,16 +134,22 @@ def always_valid_p(value: float, se: float, *, n: int, planned: int, alpha: floa
         alpha: Of the sequence that is tuned.
 
     Raises:
-        SpecError: The error level or the planned units are impossible.
+        SpecError: The estimate, its error, the error level or the planned units are impossible.
 
     References:
         arXiv 2103.06476v9, theorem 2.2, solved for alpha.
     """
+    _require_error(value, se)
     spread = n * rho2(alpha, planned=planned)
     z = value / se
     # In logs, because a z of 50 has a p-value below the smallest double.
     log_p = 0.5 * math.log(spread + 1) - z * z * spread / (2 * (spread + 1))
     return math.exp(min(log_p, 0.0))
+
+
+def _require_error(value: float, se: float) -> None:
+    if not (math.isfinite(value) and 0 < se < math.inf):
+        raise SpecError(f"an estimate of {value:g} with a standard error of {se:g} has no p-value; both must be finite")
 
 
 def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, alpha: float) -> float:
@@ -157,11 +163,12 @@ def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, a
         alpha: Of the one-sided sequence that is tuned.
 
     Raises:
-        SpecError: The error level or the planned units are impossible.
+        SpecError: The estimate, its error, the error level or the planned units are impossible.
 
     References:
         arXiv 2103.06476v9, theorem 2.2 in its one-sided form, solved for alpha.
     """
+    _require_error(value, se)
     if value <= 0:
         return 1.0
     spread = n * rho2(2 * alpha, planned=planned)

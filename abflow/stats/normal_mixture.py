@@ -79,7 +79,9 @@ def mixing_sd(se: float, *, alpha: float) -> float:
     Raises:
         SpecError: The error level is impossible, or the standard error not above 0.
     """
-    return 1 / math.sqrt(normal_mixture_rho(1 / (se * se), alpha=alpha))
+    if not 0 < se < math.inf:
+        raise SpecError(f"standard error {se:g} must be above 0 and finite; tune to the one the test will reach")
+    return se / math.sqrt(normal_mixture_rho(1.0, alpha=alpha))
 
 
 def always_valid_estimate(

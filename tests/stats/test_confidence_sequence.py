@@ -132,3 +132,10 @@ def test_p_values_stay_probabilities_at_both_ends() -> None:
     assert always_valid_p_one_sided(1e-9, 1.0, n=500, planned=1000, alpha=0.05) == 1.0
     assert 0 <= always_valid_p(90.0, 1.0, n=500, planned=1000, alpha=0.05) < 1e-300
     assert 0 <= always_valid_p_one_sided(90.0, 1.0, n=500, planned=1000, alpha=0.05) < 1e-300
+
+
+@pytest.mark.parametrize(("value", "se"), [(0.1, 0.0), (math.nan, 1.0), (0.1, math.nan), (0.1, math.inf)])
+def test_an_estimate_without_an_error_has_no_p_value(value: float, se: float) -> None:
+    for p_value in (always_valid_p, always_valid_p_one_sided):
+        with pytest.raises(SpecError, match="has no p-value"):
+            p_value(value, se, n=200, planned=1_000, alpha=0.05)

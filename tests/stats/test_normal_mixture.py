@@ -157,3 +157,9 @@ def estimated(value: float, se: float, *, sd: float, confidence: float = 0.95, p
     got = always_valid_estimate(value, se, sd=sd, confidence=confidence, p_before=p_before)
     assert isinstance(got, Estimate), got
     return got
+
+
+@pytest.mark.parametrize("se", [0.0, -1.0, math.nan, math.inf])
+def test_nothing_is_tuned_to_an_error_that_cannot_be(se: float) -> None:
+    with pytest.raises(SpecError, match="standard error"):
+        mixing_sd(se, alpha=0.05)
