@@ -62,7 +62,7 @@ def difference_in_proportions(
     test = pooled_z_test(control, treatment)
     if isinstance(test, Unavailable):
         return test
-    if _is_small(control, treatment):
+    if expects_few(control, treatment):
         test = _fisher(control, treatment, test.z, "two-sided")
     lower, upper = newcombe_interval(control, treatment, confidence=confidence)
     return Estimate(
@@ -102,8 +102,12 @@ def pooled_z_test(
     return RateTest(z=z, p_value=p_values[alternative], alternative=alternative, method="pooled z")
 
 
-def _is_small(control: Moments, treatment: Moments) -> bool:
-    """Whether a cell of the 2x2 table expects too few units for z."""
+def expects_few(control: Moments, treatment: Moments) -> bool:
+    """Whether a cell of the 2x2 table expects fewer than 5 units under the pooled rate, too few for z.
+
+    References:
+        Cochran (1954), Biometrics 10, 417-451, on the smallest expectations.
+    """
     units, successes = control.n + treatment.n, successes_of(control) + successes_of(treatment)
     # In whole numbers, so that a cell of exactly 5 is not small for successes and large for failures.
     return min(control.n, treatment.n) * min(successes, units - successes) < MIN_EXPECTED * units

@@ -18,7 +18,7 @@ from abflow.stats.confidence_sequence import two_sided_multiplier
 from abflow.stats.group_sequential import Look as Spent
 from abflow.stats.group_sequential import spending_bounds
 from abflow.stats.moments import Moments
-from abflow.stats.result import Estimate, Unavailable
+from abflow.stats.result import Estimate, Unavailable, UnavailableReason
 from tests.analysis.experiments import BOUGHT, ERRORS, SPENT, arms_of, population_of, rate, spec_of
 
 WINDOWED: dict[str, Any] = SPENT | {"window_days": 1}
@@ -292,3 +292,29 @@ def test_only_a_plan_with_a_fixed_size_has_a_precision() -> None:
     assert read(planned("bayesian"), *means(1.0), look=at(21)).precision is not None
     for method in ("group_sequential", "always_valid", "sprt"):
         assert read(planned(method), *means(1.0), look=at(21)).precision is None, method
+
+
+# Arms that leave no Z
+
+SOLD: dict[str, Any] = BOUGHT | {"window_days": 1}
+
+
+@pytest.mark.parametrize("looks", [at(7), at(21)])
+def test_perfect_separation_has_no_z_and_no_bound(looks: Look) -> None:
+    spec = spec_of({"bought": SOLD}, phases=PHASES, analysis={"method": "group_sequential", "looks": [7, 14]})
+    found = read(spec, *arms_of("bought", rate(0, 1000), rate(1000, 1000)), look=looks)
+    assert isinstance(found.effect, Unavailable)
+    assert found.effect.reason is UnavailableReason.NO_VARIANCE
+    assert found.word is None
+
+
+@pytest.mark.parametrize(
+    "analysis", [{"method": "group_sequential", "looks": [7, 14]}, {"method": "bayesian", "prior": {"lift_sd": 0.5}}]
+)
+@pytest.mark.parametrize("treated", [rate(1, 1), rate(0, 12)])
+def test_a_handful_of_units_shows_nothing_by_a_normal_error(analysis: dict[str, Any], treated: Moments) -> None:
+    spec = spec_of({"bought": SOLD}, phases=PHASES, analysis=analysis)
+    found = read(spec, *arms_of("bought", rate(60, 1000), treated), look=at(21))
+    assert isinstance(found.effect, Unavailable)
+    assert found.effect.reason is UnavailableReason.TOO_FEW_UNITS
+    assert "expects fewer than 5" in found.effect.detail

@@ -8,8 +8,8 @@ from abflow.stats.beta_binomial import RateDifference, difference_of_rates
 from abflow.stats.normal_posterior import NormalPosterior, effect_posterior, lift_prior
 from abflow.stats.posterior import probability_within
 from abflow.stats.posterior_looks import look_threshold, posterior_rule, posterior_word
-from abflow.stats.proportions import successes_of
-from abflow.stats.result import Unavailable
+from abflow.stats.proportions import MIN_EXPECTED, expects_few, successes_of
+from abflow.stats.result import Unavailable, UnavailableReason
 
 Posterior = RateDifference | NormalPosterior
 
@@ -51,12 +51,19 @@ def answer(asked: Question) -> Answer | Unavailable:
 
 def _posterior(asked: Question) -> Posterior | Unavailable:
     """Exact for rates under a flat prior; otherwise normal, which a prior on lifts needs."""
+    rates = asked.control.is_rate and asked.treatment.is_rate
     if asked.lift_sd is not None:
+        if rates and expects_few(asked.control.moments, asked.treatment.moments):
+            return Unavailable(
+                reason=UnavailableReason.TOO_FEW_UNITS,
+                detail=f"an arm expects fewer than {MIN_EXPECTED} units with or without the event, too few for the "
+                "normal posterior that a prior on the lift needs",
+            )
         prior = lift_prior(asked.lift_sd, control_mean=asked.control.plain.mean)
         if isinstance(prior, Unavailable):
             return prior
         return effect_posterior(asked.effect.value, asked.effect.se, prior=prior)
-    if asked.control.is_rate and asked.treatment.is_rate:
+    if rates:
         control, treatment = ((successes_of(s.moments), s.moments.n) for s in (asked.control, asked.treatment))
         return difference_of_rates(control, treatment)
     return effect_posterior(asked.effect.value, asked.effect.se)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abflow.analysis.methods.question import Answer, Question
 from abflow.analysis.readout import Deciding, Word
 from abflow.stats.group_sequential import Look, next_look
-from abflow.stats.result import Unavailable
+from abflow.stats.proportions import MIN_EXPECTED, expects_few
+from abflow.stats.result import Unavailable, UnavailableReason
 from abflow.stats.stagewise import stagewise_estimate
 
 
@@ -15,6 +16,8 @@ def answer(asked: Question) -> Answer | Unavailable:
         return Answer(
             word=asked.look.crossed.word, mde_excluded=False, adjusted_p=None, deciding=asked.look.crossed.deciding
         )
+    if (refusal := _why_no_z(asked)) is not None:
+        return refusal
     look = _this_look(asked)
     if isinstance(look, Unavailable):
         return look
@@ -47,6 +50,23 @@ def answer(asked: Question) -> Answer | Unavailable:
         spent=look,
         notes=(bound, f"median-unbiased estimate {read.median_unbiased:+.4g}, in the metric's own unit."),
     )
+
+
+def _why_no_z(asked: Question) -> Unavailable | None:
+    """Why the effect over its standard error is no Z, or None when it is one."""
+    if asked.effect.se <= 0:
+        return Unavailable(
+            reason=UnavailableReason.NO_VARIANCE,
+            detail="every unit of an arm is alike, and so is every unit of the other, so the effect has no spread",
+        )
+    control, treatment = asked.control, asked.treatment
+    if control.is_rate and treatment.is_rate and expects_few(control.moments, treatment.moments):
+        return Unavailable(
+            reason=UnavailableReason.TOO_FEW_UNITS,
+            detail=f"with {control.moments.n} and {treatment.moments.n} units an arm expects fewer than {MIN_EXPECTED} "
+            "with or without the event, and Z has no bounds there",
+        )
+    return None
 
 
 def _this_look(asked: Question) -> Look | Unavailable:
