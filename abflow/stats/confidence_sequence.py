@@ -11,6 +11,9 @@ from abflow.stats.result import Unavailable, UnavailableReason
 # Before this many units an average is not yet normal enough for an asymptotic promise.
 MIN_UNITS_PER_ARM = 100
 MIN_NONZERO = 10
+# A small arm's rare events are skewed, and nothing in a large arm cancels that: the squared skewness of their
+# difference, (n - m)² / (n·m·nonzero), may be a twentieth. Up to twice as many units in one arm, 10 are enough.
+NONZERO_FOR_SKEW = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,8 @@ def sequence_bounds(
         value: The effect's estimate from all units so far.
         se: Its standard error.
         units: Units so far in control and treatment.
-        nonzero: Units with a value other than 0, both arms together.
+        nonzero: Units with a value other than 0, both arms together; at least 10, and more when one arm has more than
+            twice the units of the other.
         planned: Units of both arms at the planned end, frozen before the first look.
         alpha: Chance of ever being wrong.
 
@@ -57,11 +61,12 @@ def sequence_bounds(
     References:
         Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Annals of Statistics; arXiv 2103.06476v9.
     """
-    if min(units) < MIN_UNITS_PER_ARM or nonzero < MIN_NONZERO:
+    needed = _needed_nonzero(*units)
+    if min(units) < MIN_UNITS_PER_ARM or nonzero < needed:
         return Unavailable(
             reason=UnavailableReason.TOO_FEW_UNITS,
             detail=f"{units[0]} and {units[1]} units with {nonzero} values other than 0; a confidence "
-            f"sequence starts at {MIN_UNITS_PER_ARM} per arm and {MIN_NONZERO}",
+            f"sequence starts at {MIN_UNITS_PER_ARM} per arm and {needed}",
         )
     if not (math.isfinite(value) and math.isfinite(se)):
         return Unavailable(reason=UnavailableReason.NOT_FINITE, detail="the estimate or its error is infinite")
@@ -76,6 +81,13 @@ def sequence_bounds(
         upper=value + one,
         alpha=alpha,
     )
+
+
+def _needed_nonzero(control: int, treatment: int) -> int:
+    """Values other than 0 in both arms together from which on their difference is not too skewed."""
+    if min(control, treatment) < 1:
+        return MIN_NONZERO
+    return max(MIN_NONZERO, math.ceil(NONZERO_FOR_SKEW * (control - treatment) ** 2 / (control * treatment)))
 
 
 def two_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
