@@ -79,8 +79,10 @@ def _leans(case: Case) -> str:
     if posterior:
         strength = f"probability {posterior.better:.4f}"
     lean = f"The data lean towards {case.arm} ({strength})"
-    if precision is None:
+    if precision is None and not case.primary.mde:
         return f"{lean}, but the mde is relative to a control of 0, so no precision was ever planned."
+    if precision is None:
+        return f"{lean}, but nothing varied within either arm, so nobody knows how precise the test was."
     return (
         f"{lean}, but precision is "
         f"{precision.percent_of_plan:.0f} % of the plan, and wins in small tests are often false or exaggerated. "

@@ -204,7 +204,7 @@ def wald_interval(
     if half == 0:
         return Unavailable(
             reason=UnavailableReason.NO_VARIANCE,
-            detail="in each arm all units had the event or nobody had, so Wald's interval has no width; take Newcombe's",
+            detail="in each arm everybody had the event or nobody had, so Wald's interval has width 0; take Newcombe's",
         )
     return value - half, value + half
 

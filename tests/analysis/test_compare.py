@@ -333,6 +333,12 @@ def test_precision_below_the_plan_says_how_many_units_are_missing() -> None:
     assert not precision.powered
 
 
+def test_nobody_against_everybody_is_no_precision() -> None:
+    # Five units per arm: the textbook error is 0, which would make the smallest test the most precise.
+    found = only(spec_of(), *arms_of("bought", rate(0, 5), rate(5, 5)))
+    assert (found.word, found.precision) == (Word.BETTER, None)
+
+
 @pytest.mark.parametrize(
     ("arms", "mde", "powered"),
     [(1, 0.25474, True), (1, 0.25464, False), (2, 0.28033, True), (2, 0.28022, False)],

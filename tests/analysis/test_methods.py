@@ -18,7 +18,7 @@ from abflow.stats.confidence_sequence import two_sided_multiplier
 from abflow.stats.group_sequential import Look as Spent
 from abflow.stats.group_sequential import spending_bounds
 from abflow.stats.moments import Moments
-from abflow.stats.result import Estimate, Unavailable
+from abflow.stats.result import Estimate, Unavailable, UnavailableReason
 from tests.analysis.experiments import BOUGHT, ERRORS, SPENT, arms_of, population_of, rate, spec_of
 
 WINDOWED: dict[str, Any] = SPENT | {"window_days": 1}
@@ -136,6 +136,15 @@ def test_a_group_sequential_look_without_new_units_is_no_look() -> None:
     found = read(spec, *means(9.0, n=2500), look=at(14, past=past))
     assert isinstance(found.effect, Unavailable)
     assert "no new units" in found.effect.detail
+
+
+def test_a_group_sequential_look_needs_a_spread() -> None:
+    spec = spec_of(
+        {"bought": BOUGHT | {"window_days": 1}}, phases=PHASES, analysis={"method": "group_sequential", "looks": [7]}
+    )
+    found = read(spec, *arms_of("bought", rate(0, 200), rate(200, 200)), look=at(7))
+    assert isinstance(found.effect, Unavailable)
+    assert found.effect.reason is UnavailableReason.NO_VARIANCE
 
 
 def test_a_group_sequential_look_that_is_taken_again_has_the_bound_it_had() -> None:

@@ -283,6 +283,12 @@ def test_a5_an_mde_relative_to_a_control_of_zero_plans_nothing() -> None:
     assert "relative to a control of 0" in arm.sentence
 
 
+def test_a5_an_error_of_nothing_is_no_precision() -> None:
+    arm = only_arm(judged(spec_of(), better(mde=0.02, precision=None)))
+    assert arm.rule == "A5"
+    assert arm.sentence.endswith("nothing varied within either arm, so nobody knows how precise the test was.")
+
+
 def test_a5_is_no_rule_of_do_no_harm() -> None:
     small = Precision(powered=False, percent_of_plan=40, more_units_per_arm=1500)
     arm = only_arm(judged(harmless(), better(precision=small, margin=margin(0.0, 0.05)), errors(Word.SAFE)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abflow.analysis.methods.question import Answer, Question
 from abflow.analysis.readout import Deciding, Word
 from abflow.stats.group_sequential import Look, next_look
-from abflow.stats.result import Unavailable
+from abflow.stats.result import Unavailable, UnavailableReason
 from abflow.stats.stagewise import stagewise_estimate
 
 
@@ -19,6 +19,11 @@ def answer(asked: Question) -> Answer | Unavailable:
     if isinstance(look, Unavailable):
         return look
     effect, final = asked.effect, asked.look.final
+    if effect.se == 0:
+        return Unavailable(
+            reason=UnavailableReason.NO_VARIANCE,
+            detail="nothing varied within either arm, so the effect has no standard error and the look no Z",
+        )
     z = effect.value / effect.se
     shown = look.crossed(z)
     bound = (
