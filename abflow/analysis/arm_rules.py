@@ -144,7 +144,9 @@ def _guardrail_open(case: Case) -> str:
         return f"{case.arm} holds up on {case.primary.metric}, but {guardrail.metric} could not be computed: {why}."
     metric, margin, analysis = case.spec.metrics[guardrail.metric], guardrail.margin, case.spec.analysis
     settles = "The margin is relative to a control of 0, so no number of units would settle it."
-    if margin.margin:
+    if margin.margin and not margin.se:
+        settles = "Nothing varied within either arm, so nobody knows how many units would settle it."
+    elif margin.margin:
         reach = (normal_isf(analysis.alpha) + normal_isf(1 - analysis.power)) * margin.se
         units = (guardrail.control.units + guardrail.treatment.units) / 2 * (reach / margin.margin) ** 2
         settles = f"About {wording.count(units)} units per arm would settle it."

@@ -75,12 +75,18 @@ def bootstrap_interval(
         confidence: Coverage of the interval.
         draws: Replicates; thousands, because the interval ends in their tails.
 
+    Raises:
+        SpecError: There is no such comparison or interval, or there are fewer than 100 draws.
+
     References:
         Efron (1987), JASA 82, 171-185 (BCa); Efron, Tibshirani (1993), An Introduction to the Bootstrap,
         chapters 13 and 14; Davison, Hinkley (1997), Bootstrap Methods and their Application, section 5.3.2,
         for the acceleration of two samples.
     """
     tail = tail_of(confidence, sides=2)
+    for asked, known in ((compare, ("difference", "lift")), (interval, ("percentile", "bca"))):
+        if asked not in known:
+            raise SpecError(f"{asked!r} is neither {known[0]!r} nor {known[1]!r}; write one of them")
     if draws < MIN_DRAWS:
         raise SpecError(f"{draws} bootstrap draws say nothing about tails; take {MIN_DRAWS} or more, {DRAWS} is usual")
     before, after = _pairs(control), _pairs(treatment)

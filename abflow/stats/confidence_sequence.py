@@ -106,7 +106,7 @@ def rho2(alpha: float, *, planned: int) -> float:
     """
     if not 0 < alpha < 1:
         raise SpecError(f"alpha {alpha:g} must lie between 0 and 1 (a one-sided one below 0.5); 0.05 is usual")
-    if planned < 1:
+    if not 1 <= planned < math.inf:
         raise SpecError(f"{planned} planned units; a confidence sequence is tuned to 1 unit or more")
     twice = -2 * math.log(alpha)
     return (twice + math.log1p(twice)) / planned

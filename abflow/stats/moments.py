@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from abflow.errors import NotEnoughData
+from abflow.errors import DataError, NotEnoughData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,10 @@ class Moments:
     n: int
     mean: float
     m2: float
+
+    def __post_init__(self) -> None:
+        if type(self.n) is not int:  # numpy's whole numbers overflow in products: 100 000 times 100 000 has 34 bits
+            object.__setattr__(self, "n", operator.index(self.n))
 
     @property
     def variance(self) -> float:
@@ -97,8 +102,13 @@ def moments_of(values: ArrayLike) -> Moments:
     Args:
         values: Shape (units,). Infinities and NaN stay visible in the result, as a mean or m2 that is not
             finite; every comparison then answers `not_finite`.
+
+    Raises:
+        DataError: The values are not one per unit.
     """
     array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise DataError(f"values of shape {array.shape} are not one number per unit; give shape (units,)")
     if array.size == 0:
         return EMPTY
     with np.errstate(invalid="ignore", over="ignore"):
@@ -127,6 +137,10 @@ class JointMoments:
     m2_x: float
     m2_y: float
     cross: float
+
+    def __post_init__(self) -> None:
+        if type(self.n) is not int:  # as for `Moments`
+            object.__setattr__(self, "n", operator.index(self.n))
 
     @property
     def x(self) -> Moments:
@@ -180,10 +194,14 @@ NO_PAIRS = JointMoments(n=0, mean_x=0.0, mean_y=0.0, m2_x=0.0, m2_y=0.0, cross=0
 
 
 def joint_moments_of(x: ArrayLike, y: ArrayLike) -> JointMoments:
-    """Moments of a numerator and a denominator per unit, each of shape (units,)."""
+    """Moments of a numerator and a denominator per unit, each of shape (units,).
+
+    Raises:
+        DataError: The two are not a pair per unit.
+    """
     numerator, denominator = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if numerator.shape != denominator.shape:
-        raise NotEnoughData(f"{numerator.size} numerators and {denominator.size} denominators; give one pair per unit")
+        raise DataError(f"{numerator.size} numerators and {denominator.size} denominators; give one pair per unit")
     if numerator.size == 0:
         return NO_PAIRS
     of_x, of_y = moments_of(numerator), moments_of(denominator)

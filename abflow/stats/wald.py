@@ -69,7 +69,7 @@ def normal_course(mean: float, *, delta: float, sd: float, thresholds: Threshold
     References:
         Wald (1947), Sequential Analysis, chapter 7.
     """
-    if not (sd > 0 and math.isfinite(mean)) or delta == 0:
+    if not (0 < sd < math.inf and math.isfinite(mean) and math.isfinite(delta)) or delta == 0:
         raise SpecError(f"sd {sd:g} must be above 0, the mean {mean:g} finite and delta {delta:g} not 0")
     step, variance = (delta / sd) * ((mean - delta / 2) / sd), (delta / sd) ** 2
     return _course(1 - 2 * mean / delta, mean=step, mean_square=variance + step * step, thresholds=thresholds)

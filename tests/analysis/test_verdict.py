@@ -413,6 +413,14 @@ def test_a9_a_margin_of_nothing_is_never_settled() -> None:
     assert "no number of units would settle it" in arm.sentence
 
 
+def test_a9_an_error_of_nothing_promises_no_number_of_units() -> None:
+    # Not one failed call in either arm, and too few units to rule half a point out.
+    unfailing = errors(Word.UNCLEAR, margin=margin(-0.013, 0.013, se=0.0))
+    arm = only_arm(judged(spec_of(GUARDED), better(), unfailing))
+    assert arm.rule == "A9"
+    assert arm.sentence.endswith("Nothing varied within either arm, so nobody knows how many units would settle it.")
+
+
 def test_a9_holds_for_a_loss_ruled_out_under_do_no_harm() -> None:
     found = primary(margin=margin(-0.004, 0.02, allowed=0.01))
     assert only_arm(judged(harmless(), found, errors(Word.UNCLEAR))).rule == "A9"

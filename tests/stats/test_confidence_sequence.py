@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +92,9 @@ def test_impossible_plans_are_refused() -> None:
         one_sided_multiplier(10, alpha=0.6, planned=100)
     with pytest.raises(SpecError, match="0 planned units"):
         two_sided_multiplier(10, alpha=0.05, planned=0)
+    unknown: Any = math.nan
+    with pytest.raises(SpecError, match="nan planned units"):
+        two_sided_multiplier(10, alpha=0.05, planned=unknown)
 
 
 @pytest.mark.slow
