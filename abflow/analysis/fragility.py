@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from abflow.analysis.methods.question import Answer
 from abflow.analysis.reading import Reading
 from abflow.analysis.samples import Sample
-from abflow.analysis.wording import effect, p_value
+from abflow.analysis.wording import effect, interval, p_value
 from abflow.spec.metrics import Metric
 from abflow.stats.influence import Side, most_influential
 from abflow.stats.permutation import permutation_test
@@ -76,8 +76,7 @@ def one_unit(
     changes = isinstance(again, Unavailable) or again.word is not answer.word
     if found.standard_errors <= LARGEST_UNIT_MOVES:
         return OneUnit(decides=changes)
-    moved = abs(found.estimate.value - found.without.value)
-    note = f"One unit moves the effect by {effect(metric, moved)}, more than half its standard error"
+    note = _with_and_without(metric, found.estimate, found.without)
     permuted = _permuted(control, treatment, values, splits)
     if permuted is None:
         return OneUnit(decides=changes, note=f"{note}.")
@@ -87,6 +86,15 @@ def one_unit(
         decides=changes or disagree,
         note=f"{note}; the studentised permutation test says p {p_value(permuted)}.",
         permutation_p=permuted,
+    )
+
+
+def _with_and_without(metric: Metric, whole: Estimate, rest: Estimate) -> str:
+    moved = effect(metric, abs(whole.value - rest.value))
+    left = f"{effect(metric, rest.value)} ({interval(metric, rest.lower, rest.upper)})"
+    return (
+        f"One unit moves the effect by {moved}, more than half its standard error: "
+        f"{effect(metric, whole.value)} with it, {left} without"
     )
 
 

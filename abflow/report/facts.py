@@ -36,7 +36,7 @@ def facts_of(metric: Metric, found: Comparison) -> Iterable[str]:
     if found.cap is not None:
         yield f"values capped at {wording.number(found.cap)}"
     if found.fragile:
-        yield "fragile: the word changes when one unit is left out"
+        yield "fragile: without one unit, or by the permutation p, the word would be another"
     yield from found.notes
 
 

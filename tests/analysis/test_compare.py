@@ -402,7 +402,12 @@ def test_one_unit_that_hides_a_win_makes_the_answer_fragile_and_is_named() -> No
     found = left_out([*light, -40.0])
     assert (found.word, found.fragile) == (Word.UNCLEAR, True)
     # 60 / 101 with it, 1 without.
-    assert found.notes == ("One unit moves the effect by +0.4059, more than half its standard error.",)
+    rest = stats.ttest_ind(light, CONTROL, equal_var=False).confidence_interval(0.95)
+    (note,) = found.notes
+    assert note == (
+        "One unit moves the effect by +0.4059, more than half its standard error: +0.09406 with it, "
+        f"+0.5 ({rest.low:+.4g} to {rest.high:+.4g}) without."
+    )
 
 
 def test_a_heavy_unit_that_changes_no_word_is_only_named() -> None:
