@@ -84,7 +84,8 @@ def one_unit(
     disagree = (permuted < alpha) is not (whole.strict.p_value < alpha)
     return OneUnit(
         decides=changes or disagree,
-        note=f"{note}; the studentised permutation test says p {p_value(permuted)}.",
+        note=f"{note}; the studentised permutation test{' before CUPED' if treatment.cuped else ''} says "
+        f"p {p_value(permuted)}.",
         permutation_p=permuted,
     )
 

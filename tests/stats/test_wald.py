@@ -100,7 +100,7 @@ def test_walds_approximations_are_near_the_truth() -> None:
 
 
 def test_impossible_courses_are_refused() -> None:
-    with pytest.raises(SpecError, match="must differ"):
+    with pytest.raises(SpecError, match="and differ"):
         bernoulli_course(0.1, p0=0.1, p1=0.1, thresholds=USUAL)
     with pytest.raises(SpecError, match="between 0 and 1"):
         bernoulli_course(0.0, p0=0.1, p1=0.2, thresholds=USUAL)
