@@ -458,8 +458,8 @@ def test_after_cuped_a_unit_counts_by_what_its_past_does_not_explain() -> None:
     assert did["new"][place] < did["new"].max()
     surprising = read()
     assert surprising.permutation_p is not None
-    stacked = [np.concatenate((of["old"], of["new"])) for of in (did, before)]
-    theta = np.cov(*stacked)[0, 1] / np.var(stacked[1], ddof=1)
+    what, past = (np.concatenate((of["old"], of["new"])) for of in (did, before))
+    theta = np.cov(what, past)[0, 1] / np.var(past, ddof=1)
     rest = {arm: did[arm] - theta * before[arm] for arm in did}
     without = np.delete(rest["new"], place).mean() - rest["old"].mean()
     assert f" with it, {without:+.4g} (" in surprising.notes[-1]

@@ -130,13 +130,12 @@ def test_units_by_variant_have_the_moments_that_cuped_is_made_of(seed: int, worl
             continue
         units = units_by_variant(spec, recorded, want.metric, want.contamination)[want.variant]
         assert (units.before is None) == (want.history is None)
-        if want.history is not None and units.numbers is not None:
-            got = vector_moments_of(
-                np.column_stack((units.numbers, *(() if units.before is None else (units.before,))))
-            )
-            assert_close(got, want.history, f"{want.metric} in {want.variant}")
-        elif want.pair is None and units.numbers is not None:
-            assert_close(moments_of(units.numbers), want.moments, f"{want.metric} in {want.variant}")
+        where, did = f"{want.metric} in {want.variant}", units.numbers
+        assert did is not None
+        if units.before is not None:
+            assert_close(vector_moments_of(np.column_stack((did, units.before))), want.history, where)
+        elif want.pair is None:
+            assert_close(moments_of(did), want.moments, where)
 
 
 def test_the_worlds_above_have_histories_caps_rows_and_units_of_two_variants(
