@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from abflow.errors import SpecError
+from abflow.errors import DataError, SpecError
 from abflow.stats.result import Unavailable, UnavailableReason
 
 # Before this many units an average is not yet normal enough for an asymptotic promise.
@@ -124,14 +124,23 @@ def always_valid_p(value: float, se: float, *, n: int, planned: int, alpha: floa
         planned: Units of both arms at the planned end.
         alpha: Of the sequence that is tuned.
 
+    Raises:
+        DataError: The estimate or its error is no number, or the error is 0.
+
     References:
         arXiv 2103.06476v9, theorem 2.2, solved for alpha.
     """
+    _require_error(value, se)
     spread = n * rho2(alpha, planned=planned)
     z = value / se
     # In logs, because a z of 50 has a p-value below the smallest double.
     log_p = 0.5 * math.log(spread + 1) - z * z * spread / (2 * (spread + 1))
     return math.exp(min(log_p, 0.0))
+
+
+def _require_error(value: float, se: float) -> None:
+    if not (math.isfinite(value) and 0 < se < math.inf):
+        raise DataError(f"estimate {value:g} with error {se:g} has no p-value; sequence_bounds says why there is none")
 
 
 def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, alpha: float) -> float:
@@ -144,9 +153,13 @@ def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, a
         planned: Units of both arms at the planned end.
         alpha: Of the one-sided sequence that is tuned.
 
+    Raises:
+        DataError: The estimate or its error is no number, or the error is 0.
+
     References:
         arXiv 2103.06476v9, theorem 2.2 in its one-sided form, solved for alpha.
     """
+    _require_error(value, se)
     if value <= 0:
         return 1.0
     spread = n * rho2(2 * alpha, planned=planned)

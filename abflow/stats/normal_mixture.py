@@ -65,7 +65,13 @@ def _check_scale(variance: float, rho: float) -> None:
 
 
 def mixing_sd(se: float, *, alpha: float) -> float:
-    """Spread of the mixing distribution that makes the test sharpest once the effect has this standard error."""
+    """Spread of the mixing distribution that makes the test sharpest once the effect has this standard error.
+
+    Raises:
+        SpecError: The standard error is not above 0 and finite, or the error level is impossible.
+    """
+    if not 0 < se < math.inf:
+        raise SpecError(f"a standard error of {se:g} is not above 0 and finite; give the one that the test will reach")
     return 1 / math.sqrt(normal_mixture_rho(1 / (se * se), alpha=alpha))
 
 

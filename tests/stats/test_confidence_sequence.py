@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abflow.errors import SpecError
+from abflow.errors import DataError, SpecError
 from abflow.stats.confidence_sequence import (
     SequenceBounds,
     always_valid_p,
@@ -128,6 +128,13 @@ def test_the_p_value_is_below_a_level_just_when_the_sequence_leaves_0_out(z: flo
     assert (p < alpha) == (abs(z) > two_sided_multiplier(n, alpha=alpha, planned=10_000))
     one_sided = always_valid_p_one_sided(z, 1.0, n=n, planned=10_000, alpha=alpha)
     assert (one_sided < alpha) == (z > one_sided_multiplier(n, alpha=alpha, planned=10_000))
+
+
+def test_an_estimate_without_an_error_has_no_p_value() -> None:
+    for value, se in ((math.nan, 1.0), (0.1, 0.0), (0.1, math.inf)):
+        for p_of in (always_valid_p, always_valid_p_one_sided):
+            with pytest.raises(DataError, match="has no p-value"):
+                p_of(value, se, n=1000, planned=2000, alpha=0.05)
 
 
 def test_p_values_stay_probabilities_at_both_ends() -> None:
