@@ -107,10 +107,10 @@ def moments_of(values: ArrayLike) -> Moments:
         DataError: The values are not one per unit.
     """
     array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise DataError(f"values of shape {array.shape} are not one number per unit; give shape (units,)")
     if array.size == 0:
         return EMPTY
+    if array.ndim != 1:
+        raise DataError(f"values of shape {array.shape} are not one number per unit; give shape (units,)")
     with np.errstate(invalid="ignore", over="ignore"):
         mean = array.mean()
         centred = array - mean
