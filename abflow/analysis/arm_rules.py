@@ -80,8 +80,10 @@ def _leans(case: Case) -> str:
     if posterior:
         strength = f"probability {posterior.better:.4f}"
     lean = f"The data lean towards {case.arm} ({strength})"
-    if precision is None:
+    if precision is None and not case.primary.mde:
         return f"{lean}, but the mde is relative to a control of 0, so no precision was ever planned."
+    if precision is None:
+        return f"{lean}, but nothing varied within either arm, so nobody knows how precise the test was."
     return (
         f"{lean}, but precision is "
         f"{precision.percent_of_plan:.0f} % of the plan, and wins in small tests are often false or exaggerated. "
@@ -143,7 +145,9 @@ def _guardrail_open(case: Case) -> str:
         return f"{case.arm} holds up on {case.primary.metric}, but {guardrail.metric} could not be computed: {why}."
     metric, margin, analysis = case.spec.metrics[guardrail.metric], guardrail.margin, case.spec.analysis
     settles = "The margin is relative to a control of 0, so no number of units would settle it."
-    if margin.margin:
+    if margin.margin and not margin.se:
+        settles = "Nothing varied within either arm, so nobody knows how many units would settle it."
+    elif margin.margin:
         reach = (normal_isf(analysis.alpha) + normal_isf(1 - analysis.power)) * margin.se
         units = (guardrail.control.units + guardrail.treatment.units) / 2 * (reach / margin.margin) ** 2
         settles = f"About {wording.count(units)} units per arm would settle it."

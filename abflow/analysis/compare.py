@@ -6,9 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from abflow.analysis import estimates
 from abflow.analysis.estimating import estimated
 from abflow.analysis.families import Key, adjusted
@@ -21,6 +18,7 @@ from abflow.analysis.readout import ArmSummary, Comparison, Word
 from abflow.analysis.samples import Sample, Samples, samples_of
 from abflow.analysis.sequence import interval_of, p_value_of
 from abflow.analysis.standings import with_standings
+from abflow.analysis.unit_records import UnitRecords
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric, Role
 from abflow.stats.moments import Moments
@@ -28,7 +26,7 @@ from abflow.stats.multiplicity import holm
 from abflow.stats.permutation import DRAWS
 from abflow.stats.result import Estimate, Unavailable
 
-Values = Callable[[str, Contamination], Mapping[str, NDArray[np.float64]]]
+Values = Callable[[str, Contamination], Mapping[str, UnitRecords]]
 
 
 def compare(

@@ -29,6 +29,12 @@ class DrawnUnits:
     places: NDArray[np.int64]
     numbers: Values | None = None
 
+    @property
+    def records(self) -> UnitRecords:
+        """What they did, and what they did before."""
+        before = None if self.of.before is None else self.of.before[self.places]
+        return UnitRecords(numbers=self.numbers, before=before)
+
     def first(self, share: float) -> DrawnUnits:
         """The share of them that entered first."""
         n = round(share * len(self.places))

@@ -23,6 +23,7 @@ from abflow.stats.units_factor import history_factor
 
 MIN_UNITS = 1000  # below, a standard deviation is known to a few percent at best
 MIN_NON_ZERO = 100  # below, a rate is known to a tenth at best
+LEAST_NOISE = 1e-9  # less than this is what rounding leaves of nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +170,9 @@ def _with_history(
     if correlation is None:
         return replace(known, history_source="nobody has measured how much history explains, so nothing is taken off")
     share = 1 - correlation * correlation
+    if share < LEAST_NOISE:
+        certain = "history explained everything in the A/A phase, which no test can count on, so nothing is taken off"
+        return replace(known, history_source=certain)
     return replace(known, history=share, history_source=f"correlation {correlation:.2f} in the A/A phase")
 
 

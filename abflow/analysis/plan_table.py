@@ -12,6 +12,7 @@ from abflow.analysis.plan_words import plan_in_words, units_by_arm
 from abflow.analysis.played_decision import PlayedDecision
 from abflow.analysis.posterior_plan import posterior_plan
 from abflow.analysis.sizing import Sizing
+from abflow.analysis.stopping import Stopping, stopping
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.decision_size import decision_power
 from abflow.stats.posterior_prospects import Prospects, prospects
@@ -73,6 +74,7 @@ class PlanTable:
         missing: What must be known first.
         sentences: The answer in words.
         played: How often the decision falls as it should when it is played through; None where it was not.
+        stops: When a group-sequential test ends; None for every other plan.
     """
 
     experiment: str
@@ -94,6 +96,7 @@ class PlanTable:
     missing: tuple[str, ...]
     sentences: tuple[str, ...]
     played: PlayedDecision | None = None
+    stops: Stopping | None = None
 
     @property
     def enough(self) -> bool | None:
@@ -113,7 +116,7 @@ def plan_table(spec: ExperimentSpec, sizing: Sizing) -> PlanTable:
     expected = sizing.expected if sizing.inflow else None
     missing = tuple(c.sentence for c in sizing.checks if c.name != "sample size" and c.status is Status.INSUFFICIENT)
     takes = _takes(spec, sizing)
-    promised = _prospects(spec, sizing)
+    promised, stops = _prospects(spec, sizing), stopping(spec, sizing)
     return PlanTable(
         experiment=spec.experiment,
         method=spec.analysis.method,
@@ -132,7 +135,8 @@ def plan_table(spec: ExperimentSpec, sizing: Sizing) -> PlanTable:
         takes=takes,
         prospects=promised,
         missing=missing,
-        sentences=tuple(plan_in_words(spec, sizing, takes=takes, promised=promised)),
+        sentences=tuple(plan_in_words(spec, sizing, takes=takes, promised=promised, stops=stops)),
+        stops=stops,
     )
 
 

@@ -11,6 +11,7 @@ from abflow.analysis.gates import Status
 from abflow.analysis.inflow import Duration, Inflow, counting_days
 from abflow.analysis.looks import arm_shares
 from abflow.analysis.sizing import Sizing
+from abflow.analysis.stopping import Stopping
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import QuantileMetric
 from abflow.stats.decision_size import DecisionSize, decision_detectable, decision_power
@@ -23,7 +24,12 @@ HALVES = math.sqrt(0.5)  # a history that correlates so much takes half of the n
 
 
 def plan_in_words(
-    spec: ExperimentSpec, sizing: Sizing, *, takes: Duration | None, promised: Prospects | None
+    spec: ExperimentSpec,
+    sizing: Sizing,
+    *,
+    takes: Duration | None,
+    promised: Prospects | None,
+    stops: Stopping | None = None,
 ) -> Iterator[str]:
     """The answer, a sentence at a time.
 
@@ -32,6 +38,7 @@ def plan_in_words(
         sizing: What `size_test` made of it.
         takes: The calendar that gets the units needed; None when they never come.
         promised: What a plan read by posterior will do.
+        stops: When a group-sequential plan ends.
     """
     size, split, inflow = sizing.size, sizing.split, sizing.inflow
     if size is None or split is None:
@@ -49,6 +56,8 @@ def plan_in_words(
         yield _half(spec, sizing, size, split)
     if promised is not None:
         yield _promises(spec, promised)
+    if stops is not None:
+        yield _ends(stops)
 
 
 def units_by_arm(spec: ExperimentSpec, total: int) -> dict[str, int]:
@@ -138,4 +147,14 @@ def _promises(spec: ExperimentSpec, promised: Prospects) -> str:
         f"Read {when} with P(better) >= {look_threshold(looks, alpha=spec.arm_alpha):.4f}, an equal version is called "
         f"better {100 * promised.false_promotion_rate:.1f} % of the time and one with the planned effect "
         f"{100 * promised.power:.0f} %."
+    )
+
+
+def _ends(stops: Stopping) -> str:
+    """How soon the bounds are crossed, which is what looking early is for."""
+    by_look = ", ".join(f"{100 * chance:.0f} %" for chance in stops.with_effect)
+    with_effect, without = wording.count(stops.units_with_effect), wording.count(stops.units_without)
+    return (
+        f"Read at {len(stops.fractions)} looks, the primary alone ends the test after {with_effect} units on average "
+        f"with the planned effect (look by look: {by_look}), and after {without} without any."
     )

@@ -8,7 +8,7 @@ from abflow.stats.tails import normal_isf
 POWERED_SLACK = 1.1  # a test that misses its planned precision by a tenth is still called powered
 
 
-def precision_of(*, mde: float, se: float, alpha: float, power: float, units_per_arm: float) -> Precision:
+def precision_of(*, mde: float, se: float, alpha: float, power: float, units_per_arm: float) -> Precision | None:
     """The standard error reached, against the one that finds the mde.
 
     Args:
@@ -17,9 +17,14 @@ def precision_of(*, mde: float, se: float, alpha: float, power: float, units_per
         alpha: Two-sided, of this comparison.
         power: The plan's.
         units_per_arm: Mean of both arms.
+
+    Returns:
+        The precision; None where nothing varied within either arm, because an error of 0 is one that nobody knows.
     """
+    if se == 0:
+        return None
     reach = (normal_isf(alpha / 2) + normal_isf(1 - power)) * se
-    share = (mde / reach) ** 2 if reach else 1.0
+    share = (mde / reach) ** 2
     return Precision(
         powered=reach <= POWERED_SLACK * mde,
         percent_of_plan=100 * share,

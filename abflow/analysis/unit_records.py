@@ -1,7 +1,8 @@
-"""What single units of a phase did, for whoever draws new experiments from them."""
+"""What single units of a phase did, for whoever draws new experiments from them or leaves one of them out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UnitRecords:
-    """What every mature unit of a phase did in one metric, all arms together; they got the same.
+    """What every mature unit did in one metric: of a phase in which all got the same, or of one arm.
 
     Attributes:
         numbers: Shape (units,), of a ratio (units, 2); None of a quantile. Under the metric's cap.
@@ -36,3 +37,12 @@ class UnitRecords:
         if self.rows is not None:
             return self.rows.per_unit.size
         return 0 if self.numbers is None else len(self.numbers)
+
+
+def pooled_records(arms: Sequence[UnitRecords]) -> UnitRecords:
+    """Several variants as one arm, in a metric that is no quantile."""
+    befores = [arm.before for arm in arms if arm.before is not None]
+    return UnitRecords(
+        numbers=np.concatenate([arm.numbers for arm in arms if arm.numbers is not None]),
+        before=np.concatenate(befores) if len(befores) == len(arms) else None,
+    )

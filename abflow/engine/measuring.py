@@ -139,7 +139,7 @@ def unit_values(
         else:
             own = next(each for each in metrics if each.metric == metric)
             names = [own.x, *([own.y] if own.is_ratio else [])]
-            query = filled("unit_values", numbers=", ".join(names), mature=own.mature)
+            query = filled("unit_values", numbers=", ".join(names), units="observed", mature=own.mature)
         columns = db.execute(query, {"keep_crossed": contamination == "keep_first"}).fetchnumpy()
     values = np.column_stack([np.ma.getdata(columns[name]).astype(np.float64) for name in names])
     values = values if len(names) > 1 else values[:, 0]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from abflow.analysis.population import Contamination
 from abflow.analysis.unit_records import UnitRecords, Values
 from abflow.engine.history import History, open_histories
 from abflow.engine.measures import rows_of
@@ -47,6 +48,41 @@ def unit_records(
         own = {each.metric: each for each in observed}
         found = {name: _numbers(db, own[name], histories.get(name)) for name in metrics if name in own}
         return found | _rows(db, spec, [name for name in metrics if name not in own], recorded)
+
+
+def units_by_variant(
+    spec: ExperimentSpec,
+    recorded: Recorded,
+    metric: str,
+    contamination: Contamination,
+    *,
+    resources: Resources = WHOLE_MACHINE,
+) -> dict[str, UnitRecords]:
+    """What every mature unit did in a metric that is no quantile, by variant, in the order of the units' ids.
+
+    With what they did before, where the plan has CUPED and the logs a history.
+
+    Args:
+        spec: The experiment.
+        recorded: What is known of the phase; with the days before it, for what CUPED takes off.
+        metric: Which of the experiment's metrics.
+        contamination: What to do with units seen in two variants.
+        resources: What DuckDB may take.
+    """
+    with open_phase(spec, recorded, resources) as (db, observed):
+        own = next(each for each in observed if each.metric == metric)
+        names = [own.x, *([own.y] if own.is_ratio else [])]
+        found = _histories(db, spec, [own], recorded)
+        listed, units = (found[0].numbers, "histories") if found else (names, "observed")
+        query = filled("unit_values", numbers=", ".join(listed), units=units, mature=own.mature)
+        columns = db.execute(query, {"keep_crossed": contamination == "keep_first"}).fetchnumpy()
+    variants, values = np.asarray(columns["variant"]), [_numbers_of(columns[name]) for name in listed]
+    records = {}
+    for variant in spec.variants:
+        did = [each[variants == variant] for each in values]
+        before = _beside(did[len(names) :]) if found else None
+        records[variant] = UnitRecords(numbers=_beside(did[: len(names)]), before=before)
+    return records
 
 
 def _choose(db: Database, at_most: int, *, keep_crossed: bool) -> None:

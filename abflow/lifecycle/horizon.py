@@ -6,9 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import cache
 
 from abflow.analysis.blueprint import Blueprint
 from abflow.analysis.compare import Values, compare
@@ -19,10 +17,12 @@ from abflow.analysis.over_time import over_time
 from abflow.analysis.population import Contamination
 from abflow.analysis.readout import Comparison, Readout
 from abflow.analysis.segments import by_segment
+from abflow.analysis.unit_records import UnitRecords, pooled_records
 from abflow.analysis.validity import served_version
 from abflow.analysis.verdict import Decision, Verdict, decide, ends_test
 from abflow.analysis.wording import effect, interval
-from abflow.engine.measuring import Recorded, measure_in_depth, unit_values
+from abflow.engine.measuring import Recorded, measure_in_depth
+from abflow.engine.unit_records import units_by_variant
 from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.daily import Health, answered_by, expected_versions, harms_before
 from abflow.lifecycle.guards import (
@@ -36,7 +36,6 @@ from abflow.lifecycle.looking import as_it_is_read, keep_look, look_on, peeks_of
 from abflow.lifecycle.tables import keep_tables
 from abflow.registry.plan import PREVIOUS, RECEIPT, PromotionPlan, Receipt, plan_promotion
 from abflow.spec.calendar import Step
-from abflow.stats.moments import linearised
 from abflow.stats.result import Estimate, Unavailable
 from abflow.store.files import to_json
 
@@ -98,13 +97,13 @@ def analyze(bench: Bench, day: date) -> str:
 
 
 def _units_of(bench: Bench, recorded: Recorded) -> Values:
-    """Fetches what every unit did in one metric, by arm; a ratio's units are linearised."""
+    """Fetches what every unit did in one metric, and before, by arm."""
 
-    def fetch(metric: str, contamination: Contamination) -> dict[str, NDArray[np.float64]]:
-        found = unit_values(bench.spec, recorded, metric, contamination, resources=bench.settings.resources)
-        controls = np.concatenate([found.pop(control) for control in bench.spec.controls])
-        arms = {bench.spec.control_name: controls} | found
-        return {arm: linearised(units) if units.ndim == 2 else units for arm, units in arms.items()}
+    @cache  # every arm asks for the same
+    def fetch(metric: str, contamination: Contamination) -> dict[str, UnitRecords]:
+        found = units_by_variant(bench.spec, recorded, metric, contamination, resources=bench.settings.resources)
+        controls = pooled_records([found.pop(control) for control in bench.spec.controls])
+        return {bench.spec.control_name: controls} | found
 
     return fetch
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from abflow.analysis import wording
 from abflow.analysis.readout import Base, Comparison, Margin, PosteriorSummary, Precision
 from abflow.report.notation import coverage, loss, p_of, probability
-from abflow.spec.metrics import Metric, RatioMetric
+from abflow.spec.metrics import MeanMetric, Metric, RatioMetric
 from abflow.stats.result import Unavailable
 
 
@@ -34,10 +34,19 @@ def facts_of(metric: Metric, found: Comparison) -> Iterable[str]:
     if found.base is not None:
         yield _conditional(metric, found.base)
     if found.cap is not None:
-        yield f"values capped at {wording.number(found.cap)}"
+        yield _cap(metric, found.cap)
     if found.fragile:
-        yield "fragile: the word changes when one unit is left out"
+        yield "fragile: without one unit, or by the permutation p, the word would be another"
     yield from found.notes
+
+
+def _cap(metric: Metric, cap: float) -> str:
+    """The limit of a unit's value, and of which units a percentile was taken."""
+    told = f"values capped at {wording.number(cap)}"
+    if not isinstance(metric, MeanMetric) or metric.cap_quantile is None:
+        return told
+    zeros = "zeros included" if metric.over == "all" else "zeros left out"
+    return f"{told}, {metric.cap} of the units of all variants, {zeros}"
 
 
 def _by_arm(units: Mapping[str, int]) -> str:

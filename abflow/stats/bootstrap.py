@@ -77,7 +77,8 @@ def bootstrap_interval(
 
     Raises:
         DataError: The values are neither one number per unit nor a pair.
-        SpecError: The confidence is impossible, or the draws too few for a tail.
+        SpecError: There is no such comparison or interval, the confidence is impossible, or there are fewer than 100
+            draws.
 
     References:
         Efron (1987), JASA 82, 171-185 (BCa); Efron, Tibshirani (1993), An Introduction to the Bootstrap,
@@ -85,6 +86,9 @@ def bootstrap_interval(
         for the acceleration of two samples.
     """
     tail = tail_of(confidence, sides=2)
+    for asked, known in ((compare, ("difference", "lift")), (interval, ("percentile", "bca"))):
+        if asked not in known:
+            raise SpecError(f"{asked!r} is neither {known[0]!r} nor {known[1]!r}; write one of them")
     if draws < MIN_DRAWS:
         raise SpecError(f"{draws} bootstrap draws say nothing about tails; take {MIN_DRAWS} or more, {DRAWS} is usual")
     before, after = _pairs(control), _pairs(treatment)

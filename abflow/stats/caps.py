@@ -24,11 +24,13 @@ def percentile_cap(values: ArrayLike, level: float, *, over: Literal["all", "pos
         The cap; or `cap_removes_all` when it is not above 0, so that nothing would be left to compare.
 
     Raises:
-        SpecError: The level is not between 0 and 1.
+        SpecError: The level is not between 0 and 1, or `over` is neither of the two.
 
     References:
         Hyndman, Fan (1996), The American Statistician 50, 361-365, definition 7.
     """
+    if over not in ("all", "positive"):
+        raise SpecError(f"over {over!r} is neither 'all' nor 'positive'; zeros are in the percentile or out")
     if not 0 < level < 1:
         raise SpecError(f"level {level:g} is not between 0 and 1; write 0.999 for a cap at p99.9")
     units = np.asarray(values, dtype=np.float64)

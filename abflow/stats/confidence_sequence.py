@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from abflow.errors import SpecError
+from abflow.errors import DataError, SpecError
 from abflow.stats.result import Unavailable, UnavailableReason
 
 # Before this many units an average is not yet normal enough for an asymptotic promise.
@@ -127,7 +127,7 @@ def rho2(alpha: float, *, planned: int) -> float:
     """
     if not 0 < alpha < 1:
         raise SpecError(f"alpha {alpha:g} must lie between 0 and 1 (a one-sided one below 0.5); 0.05 is usual")
-    if planned < 1:
+    if not 1 <= planned < math.inf:
         raise SpecError(f"{planned} planned units; a confidence sequence is tuned to 1 unit or more")
     twice = -2 * math.log(alpha)
     return (twice + math.log1p(twice)) / planned
@@ -146,7 +146,8 @@ def always_valid_p(value: float, se: float, *, n: int, planned: int, alpha: floa
         alpha: Of the sequence that is tuned.
 
     Raises:
-        SpecError: The estimate, its error, the error level or the planned units are impossible.
+        DataError: The estimate or its error is no number, or the error is 0.
+        SpecError: The error level or the planned units are impossible.
 
     References:
         arXiv 2103.06476v9, theorem 2.2, solved for alpha.
@@ -161,7 +162,7 @@ def always_valid_p(value: float, se: float, *, n: int, planned: int, alpha: floa
 
 def _require_error(value: float, se: float) -> None:
     if not (math.isfinite(value) and 0 < se < math.inf):
-        raise SpecError(f"an estimate of {value:g} with a standard error of {se:g} has no p-value; both must be finite")
+        raise DataError(f"estimate {value:g} with error {se:g} has no p-value; both must be finite, the error above 0")
 
 
 def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, alpha: float) -> float:
@@ -175,7 +176,8 @@ def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, a
         alpha: Of the one-sided sequence that is tuned.
 
     Raises:
-        SpecError: The estimate, its error, the error level or the planned units are impossible.
+        DataError: The estimate or its error is no number, or the error is 0.
+        SpecError: The error level or the planned units are impossible.
 
     References:
         arXiv 2103.06476v9, theorem 2.2 in its one-sided form, solved for alpha.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from abflow.errors import NotEnoughData
+from abflow.errors import DataError, NotEnoughData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +108,17 @@ def moments_of(values: ArrayLike) -> Moments:
         values: Shape (units,). Infinities and NaN stay visible in the result, as a mean or m2 that is not
             finite; every comparison then answers `not_finite`.
 
+    Raises:
+        DataError: The values are not one per unit.
+
     References:
         Chan, Golub, LeVeque (1983), The American Statistician 37, 242-247: the two-pass algorithm.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         return EMPTY
+    if array.ndim != 1:
+        raise DataError(f"values of shape {array.shape} are not one number per unit; give shape (units,)")
     with np.errstate(invalid="ignore", over="ignore"):
         mean = array.mean()
         centred = array - mean
@@ -199,11 +204,11 @@ def joint_moments_of(x: ArrayLike, y: ArrayLike) -> JointMoments:
     """Moments of a numerator and a denominator per unit, each of shape (units,).
 
     Raises:
-        NotEnoughData: There are not as many numerators as denominators.
+        DataError: The two are not a pair per unit.
     """
     numerator, denominator = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if numerator.shape != denominator.shape:
-        raise NotEnoughData(f"{numerator.size} numerators and {denominator.size} denominators; give one pair per unit")
+        raise DataError(f"{numerator.size} numerators and {denominator.size} denominators; give one pair per unit")
     if numerator.size == 0:
         return NO_PAIRS
     of_x, of_y = moments_of(numerator), moments_of(denominator)

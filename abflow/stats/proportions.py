@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from abflow.errors import DataError
+from abflow.errors import DataError, SpecError
 from abflow.stats.contrast import why_not_comparable
 from abflow.stats.moments import Moments
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason
@@ -16,6 +16,10 @@ from abflow.stats.tails import normal_isf, normal_sf, tail_of
 
 # Cochran's rule: below 5 expected units in a cell the normal approximation of the pooled test is not trusted.
 MIN_EXPECTED = 5
+# One unit shows no rate: whatever it did, its arm would be one in which all did, or nobody.
+MIN_UNITS = 2
+# A table per number of events; so many take a second and half a gigabyte, and z says the same long before.
+MAX_TABLES = 10_000_000
 
 Alternative = Literal["two-sided", "greater", "less"]
 
@@ -51,7 +55,8 @@ def difference_in_proportions(
         confidence: Coverage of the interval.
 
     Returns:
-        An estimate whose `se` is unpooled; or `no_variance` when no unit, or every unit, had the event.
+        An estimate whose `se` is unpooled, and 0 where all units of one arm and none of the other had the event;
+        or `no_variance` when no unit, or every unit, of both had it; or `too_few_units` with one unit in an arm.
 
     Raises:
         SpecError: The confidence is not between 0.5 and 1.
@@ -59,12 +64,13 @@ def difference_in_proportions(
     References:
         Those of `pooled_z_test`, `fisher_test` and `newcombe_interval`.
     """
+    z = normal_isf(tail_of(confidence, sides=2))
     test = pooled_z_test(control, treatment)
     if isinstance(test, Unavailable):
         return test
     if expects_few(control, treatment):
         test = _fisher(control, treatment, test.z, "two-sided")
-    lower, upper = newcombe_interval(control, treatment, confidence=confidence)
+    lower, upper = hybrid_score_bounds(control, treatment, weight_control=1, weight_treatment=1, z=z)
     return Estimate(
         value=_rate(treatment) - _rate(control),
         se=unpooled_se(control, treatment),
@@ -83,9 +89,14 @@ def pooled_z_test(
 
     Two-sided, the square of its z is Pearson's chi-square of the 2x2 table, without continuity correction.
 
+    Raises:
+        SpecError: The alternative is none of the three.
+
     References:
         Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions, chapter 3.
     """
+    if alternative not in get_args(Alternative):
+        raise SpecError(f"alternative {alternative!r} is none; write one of {', '.join(get_args(Alternative))}")
     refusal = why_not_rates(control, treatment)
     if refusal is not None:
         return refusal
@@ -118,18 +129,32 @@ def fisher_test(
 ) -> RateTest | Unavailable:
     """Do two rates differ? Exact for any counts, given how many units of both arms had the event.
 
-    Two-sided, it adds up every table at most as probable as the one seen.
+    Two-sided, it adds up every table at most as probable as the one seen. More than ten million tables are refused.
 
     References:
         Fisher (1935), The Design of Experiments, section 21.
     """
-    pooled = pooled_z_test(control, treatment)
-    return pooled if isinstance(pooled, Unavailable) else _fisher(control, treatment, pooled.z, alternative)
+    pooled = pooled_z_test(control, treatment, alternative=alternative)
+    if isinstance(pooled, Unavailable):
+        return pooled
+    fewest, most = _treatment_successes(control, treatment)
+    if most - fewest > MAX_TABLES:
+        return Unavailable(
+            reason=UnavailableReason.METHOD_NOT_VALID_HERE,
+            detail=f"{most - fewest + 1} tables are too many to add up; take the z test, which says the same here",
+        )
+    return _fisher(control, treatment, pooled.z, alternative)
+
+
+def _treatment_successes(control: Moments, treatment: Moments) -> tuple[int, int]:
+    """Fewest and most units of the treatment that can have the event, given how many of both arms had it."""
+    successes = successes_of(control) + successes_of(treatment)
+    return max(0, successes - control.n), min(treatment.n, successes)
 
 
 def _fisher(control: Moments, treatment: Moments, z: float, alternative: Alternative) -> RateTest:
     successes = successes_of(control) + successes_of(treatment)
-    fewest, most = max(0, successes - control.n), min(treatment.n, successes)
+    fewest, most = _treatment_successes(control, treatment)
     # From k successes in the treatment to k + 1 a table's probability grows by the ratio of its binomials.
     k = np.arange(fewest, most, dtype=np.float64)
     growth = (treatment.n - k) / (k + 1) * (successes - k) / (control.n - successes + k + 1)
@@ -149,7 +174,7 @@ def _fisher(control: Moments, treatment: Moments, z: float, alternative: Alterna
 
 def why_not_rates(control: Moments, treatment: Moments) -> Unavailable | None:
     """Why two arms cannot be compared as rates, or None when they can."""
-    refusal = why_not_comparable(control, treatment, min_units=1)
+    refusal = why_not_comparable(control, treatment, min_units=MIN_UNITS)
     if refusal is not None:
         return refusal
     for name, arm in (("control", control), ("treatment", treatment)):
@@ -175,8 +200,14 @@ def unpooled_se(control: Moments, treatment: Moments) -> float:
     return math.sqrt(sum(_rate(arm) * (1 - _rate(arm)) / arm.n for arm in (control, treatment)))
 
 
-def wald_interval(control: Moments, treatment: Moments, *, confidence: float = 0.95) -> tuple[float, float]:
+def wald_interval(
+    control: Moments, treatment: Moments, *, confidence: float = 0.95
+) -> tuple[float, float] | Unavailable:
     """Rate difference plus or minus z standard errors: too narrow with few events, shown on request.
+
+    Returns:
+        Lower and upper end; or why the arms cannot be compared, `no_variance` when nothing varies in either, where
+        the interval would have width 0.
 
     Raises:
         SpecError: The confidence is not between 0.5 and 1.
@@ -184,13 +215,26 @@ def wald_interval(control: Moments, treatment: Moments, *, confidence: float = 0
     References:
         Newcombe (1998), Statistics in Medicine 17, 873-890, method 1.
     """
-    half = normal_isf(tail_of(confidence, sides=2)) * unpooled_se(control, treatment)
-    value = _rate(treatment) - _rate(control)
+    z = normal_isf(tail_of(confidence, sides=2))
+    refusal = why_not_rates(control, treatment)
+    if refusal is not None:
+        return refusal
+    value, half = _rate(treatment) - _rate(control), z * unpooled_se(control, treatment)
+    if half == 0:
+        return Unavailable(
+            reason=UnavailableReason.NO_VARIANCE,
+            detail="in each arm everybody had the event or nobody had, so Wald's interval has width 0; take Newcombe's",
+        )
     return value - half, value + half
 
 
-def newcombe_interval(control: Moments, treatment: Moments, *, confidence: float = 0.95) -> tuple[float, float]:
+def newcombe_interval(
+    control: Moments, treatment: Moments, *, confidence: float = 0.95
+) -> tuple[float, float] | Unavailable:
     """Interval of the rate difference from the Wilson intervals of both arms.
+
+    Returns:
+        Lower and upper end; or why the arms cannot be compared.
 
     Raises:
         SpecError: The confidence is not between 0.5 and 1.
@@ -199,6 +243,9 @@ def newcombe_interval(control: Moments, treatment: Moments, *, confidence: float
         Newcombe (1998), Statistics in Medicine 17, 873-890, method 10.
     """
     z = normal_isf(tail_of(confidence, sides=2))
+    refusal = why_not_rates(control, treatment)
+    if refusal is not None:
+        return refusal
     return hybrid_score_bounds(control, treatment, weight_control=1, weight_treatment=1, z=z)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from abflow.errors import SpecError
+from abflow.errors import DataError, SpecError
 from abflow.stats.arrivals import apart
 from abflow.stats.result import Unavailable, UnavailableReason
 
@@ -49,6 +49,29 @@ def wald_thresholds(*, alpha: float, beta: float) -> Thresholds:
 def log_likelihood_ratio(value: float, se: float, *, delta: float) -> float:
     """Log likelihood of a true effect `delta` over that of no effect, given an estimate and its error."""
     return (delta / se) * ((value - delta / 2) / se)
+
+
+def bernoulli_log_likelihood_ratio(successes: int, n: int, *, p0: float, p1: float) -> float:
+    """Log likelihood of a true rate `p1` over that of a rate `p0`, after counting; exact for any counts.
+
+    Args:
+        successes: Units with the event so far.
+        n: Units so far.
+        p0: Rate under the null hypothesis.
+        p1: Rate under the alternative.
+
+    Raises:
+        DataError: The counts are impossible.
+        SpecError: A rate is not between 0 and 1, or the two are the same.
+
+    References:
+        Wald (1947), Sequential Analysis, chapter 5.
+    """
+    if not 0 <= successes <= n:
+        raise DataError(f"{successes} successes in {n} units; successes lie between 0 and the units")
+    if not (0 < p0 < 1 and 0 < p1 < 1) or p0 == p1:
+        raise SpecError(f"rates {p0:g} and {p1:g} must lie between 0 and 1 and differ")
+    return successes * math.log(p1 / p0) + (n - successes) * (math.log1p(-p1) - math.log1p(-p0))
 
 
 Crossed = Literal["better", "worse", "mde_excluded"]

@@ -68,7 +68,8 @@ def stratified_difference(
     """Treatment minus control within each stratum, weighted by the stratum's units of both arms.
 
     Chance gives one arm more of a stratum than the other; this takes it out again. With enrolment days as
-    strata it is the standard second estimate, which must tell the same story as the first.
+    strata it is the standard second estimate, which must tell the same story as the first. The strata's shares
+    count as known: the error does not hold what another mix of strata would have made of effects that differ.
 
     Args:
         strata: Disjoint sets of units; moments of one number per unit.

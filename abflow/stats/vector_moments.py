@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ class VectorMoments:
     cross: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
+        if type(self.n) is not int:  # as for `Moments`
+            object.__setattr__(self, "n", operator.index(self.n))
         k = len(self.mean)
         if len(self.cross) != k or any(len(row) != k for row in self.cross):
             raise DataError(f"{k} means need {k} rows of {k} products, got rows of {[len(row) for row in self.cross]}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from abflow.errors import SpecError
 from abflow.stats.root import root
-from abflow.stats.sprt import Thresholds
+from abflow.stats.sprt import Thresholds, bernoulli_log_likelihood_ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ def bernoulli_course(p: float, *, p0: float, p1: float, thresholds: Thresholds) 
     References:
         Wald (1947), Sequential Analysis, chapter 5.
     """
-    if not (0 < p < 1 and 0 < p0 < 1 and 0 < p1 < 1) or p0 == p1:
-        raise SpecError(f"rates {p:g}, {p0:g} and {p1:g} must lie between 0 and 1, and the last two must differ")
-    one, zero = math.log(p1 / p0), math.log1p(-p1) - math.log1p(-p0)
+    if not 0 < p < 1:
+        raise SpecError(f"the true rate {p:g} must lie between 0 and 1")
+    one, zero = (bernoulli_log_likelihood_ratio(event, 1, p0=p0, p1=p1) for event in (1, 0))
     mean = p * one + (1 - p) * zero
     variance = p * (1 - p) * (one - zero) ** 2
     return _course(_tilt(p, one, zero), mean=mean, mean_square=variance + mean * mean, thresholds=thresholds)
@@ -75,7 +75,7 @@ def normal_course(mean: float, *, delta: float, sd: float, thresholds: Threshold
     References:
         Wald (1947), Sequential Analysis, chapter 7.
     """
-    if not (sd > 0 and math.isfinite(mean)) or delta == 0:
+    if not (0 < sd < math.inf and math.isfinite(mean) and math.isfinite(delta)) or delta == 0:
         raise SpecError(f"sd {sd:g} must be above 0, the mean {mean:g} finite and delta {delta:g} not 0")
     step, variance = (delta / sd) * ((mean - delta / 2) / sd), (delta / sd) ** 2
     return _course(1 - 2 * mean / delta, mean=step, mean_square=variance + step * step, thresholds=thresholds)

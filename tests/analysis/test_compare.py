@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +15,11 @@ from scipy import stats
 from abflow.analysis.compare import beats, compare, difference
 from abflow.analysis.population import Measured, Population
 from abflow.analysis.readout import Comparison, Margin, Word
+from abflow.analysis.unit_records import UnitRecords
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.moments import EMPTY, Moments
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason
+from abflow.stats.vector_moments import vector_moments_of
 from tests.analysis.experiments import (
     BOUGHT,
     ERRORS,
@@ -333,6 +336,12 @@ def test_precision_below_the_plan_says_how_many_units_are_missing() -> None:
     assert not precision.powered
 
 
+def test_nobody_against_everybody_is_no_precision() -> None:
+    # Five units per arm: the textbook error is 0, which would make the smallest test the most precise.
+    found = only(spec_of(), *arms_of("bought", rate(0, 5), rate(5, 5)))
+    assert (found.word, found.precision) == (Word.BETTER, None)
+
+
 @pytest.mark.parametrize(
     ("arms", "mde", "powered"),
     [(1, 0.25474, True), (1, 0.25464, False), (2, 0.28033, True), (2, 0.28022, False)],
@@ -396,7 +405,12 @@ def test_one_unit_that_hides_a_win_makes_the_answer_fragile_and_is_named() -> No
     found = left_out([*light, -40.0])
     assert (found.word, found.fragile) == (Word.UNCLEAR, True)
     # 60 / 101 with it, 1 without.
-    assert found.notes == ("One unit moves the effect by +0.4059, more than half its standard error.",)
+    rest = stats.ttest_ind(light, CONTROL, equal_var=False).confidence_interval(0.95)
+    (note,) = found.notes
+    assert note == (
+        "One unit moves the effect by +0.4059, more than half its standard error: +0.09406 with it, "
+        f"+0.5 ({rest.low:+.4g} to {rest.high:+.4g}) without."
+    )
 
 
 def test_a_heavy_unit_that_changes_no_word_is_only_named() -> None:
@@ -414,6 +428,43 @@ def test_an_effect_that_only_one_unit_makes_hangs_on_that_unit() -> None:
 def test_a_clear_win_hangs_on_nobody() -> None:
     found = left_out([0.5, 1.5] * 50)
     assert (found.word, found.fragile, found.notes) == (Word.BETTER, False, ())
+
+
+def test_after_cuped_a_unit_counts_by_what_its_past_does_not_explain() -> None:
+    # A thousand buyers who buy about what they bought before: the largest is no surprise, and nobody decides.
+    rng = np.random.default_rng(4)
+    before = {arm: rng.lognormal(3, 1.2, 1000) for arm in ("old", "new")}
+    did = {arm: before[arm] + rng.normal(0, 5, 1000) + (arm == "new") for arm in before}
+    spec = spec_of({"spent": SPENT}, analysis={"cuped": {"days": 14}})
+
+    def read(*, fetched: bool = True) -> Comparison:
+        arms = [
+            replace(
+                counted("spent", arm, did[arm].tolist()),
+                history=vector_moments_of(np.column_stack((did[arm], before[arm]))),
+            )
+            for arm in ("old", "new")
+        ]
+        units = {arm: UnitRecords(numbers=did[arm], before=before[arm]) for arm in did}
+        values = (lambda _, __: units) if fetched else None
+        (found,) = compare(spec, population_of(*arms), contamination="exclude", values=values, splits=500)
+        return found
+
+    usual = read()
+    assert (usual.word, usual.fragile, usual.permutation_p) == (Word.BETTER, False, None)
+    # One who bought nothing before and much now is a surprise, though not the largest.
+    place = int(np.argmin(before["new"]))
+    did["new"][place] = 300.0
+    assert did["new"][place] < did["new"].max()
+    surprising = read()
+    assert surprising.permutation_p is not None
+    what, past = (np.concatenate((of["old"], of["new"])) for of in (did, before))
+    theta = np.cov(what, past)[0, 1] / np.var(past, ddof=1)
+    rest = {arm: did[arm] - theta * before[arm] for arm in did}
+    without = np.delete(rest["new"], place).mean() - rest["old"].mean()
+    assert f" with it, {without:+.4g} (" in surprising.notes[-1]
+    # Sums alone cannot tell who it is.
+    assert not read(fetched=False).fragile
 
 
 def test_leaving_out_a_unit_keeps_the_price_of_the_arms() -> None:

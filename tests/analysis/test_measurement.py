@@ -134,6 +134,15 @@ def test_history_takes_off_what_it_explained_in_the_aa_phase() -> None:
     assert got.history_source == "correlation 0.60 in the A/A phase"
 
 
+def test_history_that_explained_everything_is_not_counted_on() -> None:
+    # Nobody changed what they do during the A/A phase; a test sized so would take no units at all.
+    got = known(spec_of({"spent": SPENT}, analysis=CUPED), "spent", with_history(1.0))
+    assert (got.history, got.history_source) == (
+        1.0,
+        "history explained everything in the A/A phase, which no test can count on, so nothing is taken off",
+    )
+
+
 def test_without_cuped_history_is_not_looked_at() -> None:
     got = known(spec_of({"spent": SPENT}), "spent", with_history(0.6))
     assert (got.history, got.history_source) == (1.0, "")

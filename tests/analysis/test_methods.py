@@ -138,6 +138,15 @@ def test_a_group_sequential_look_without_new_units_is_no_look() -> None:
     assert "no new units" in found.effect.detail
 
 
+def test_a_group_sequential_look_needs_a_spread() -> None:
+    spec = spec_of(
+        {"bought": BOUGHT | {"window_days": 1}}, phases=PHASES, analysis={"method": "group_sequential", "looks": [7]}
+    )
+    found = read(spec, *arms_of("bought", rate(0, 200), rate(200, 200)), look=at(7))
+    assert isinstance(found.effect, Unavailable)
+    assert found.effect.reason is UnavailableReason.NO_VARIANCE
+
+
 def test_a_group_sequential_look_that_is_taken_again_has_the_bound_it_had() -> None:
     spec = planned("group_sequential")
     spent = Spent(fraction=0.5, bound=2.963, spent=0.0015)
@@ -311,7 +320,7 @@ def test_perfect_separation_has_no_z_and_no_bound(looks: Look) -> None:
 @pytest.mark.parametrize(
     "analysis", [{"method": "group_sequential", "looks": [7, 14]}, {"method": "bayesian", "prior": {"lift_sd": 0.5}}]
 )
-@pytest.mark.parametrize("treated", [rate(1, 1), rate(0, 12)])
+@pytest.mark.parametrize("treated", [rate(2, 2), rate(0, 12)])
 def test_a_handful_of_units_shows_nothing_by_a_normal_error(analysis: dict[str, Any], treated: Moments) -> None:
     spec = spec_of({"bought": SOLD}, phases=PHASES, analysis=analysis)
     found = read(spec, *arms_of("bought", rate(60, 1000), treated), look=at(21))

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from scipy.stats import norm
 
 from abflow.analysis.inflow import Duration
 from abflow.analysis.measurement import Assumed, Assumptions
@@ -138,6 +139,28 @@ def test_a_posterior_is_told_what_its_rule_does(looks: list[int] | None) -> None
     threshold = "0.9890" if looks else "0.9750"
     assert f"P(better) >= {threshold}" in table.sentences[-1]
     assert planned(spec_of(phases=NO_AA)).prospects is None
+
+
+def test_a_test_with_planned_looks_is_told_when_it_ends() -> None:
+    metric = SPENT | {"window_days": 1}
+    phases = NO_AA | {"test": {"start": FIRST, "enroll_days": 14, "days": 15}}
+    spec = spec_of({"spent": metric}, phases=phases, analysis={"method": "group_sequential", "looks": [8]})
+    table = planned(spec, 2000)
+    assert table.stops is not None
+    assert table.needed is not None
+    assert table.stops.fractions == (0.5, 1.0)
+    # Half of the units are mature on day 8. Standard software: 2.9626 there, 1.9686 at the end.
+    drift = 2 / (50 * math.sqrt(4 / table.needed))
+    early = norm.sf(2.9626 - drift * math.sqrt(0.5)) + norm.cdf(-2.9626 - drift * math.sqrt(0.5))
+    assert table.stops.with_effect == pytest.approx((early, 1 - early), abs=1e-4)
+    assert table.stops.without == pytest.approx((0.00305, 0.99695), abs=1e-5)
+    assert table.stops.units_with_effect == pytest.approx(table.needed * (1 - early / 2), rel=1e-4)
+    assert table.stops.units_without == pytest.approx(table.needed * (1 - 0.00305 / 2), rel=1e-4)
+    assert table.sentences[-1] == (
+        "Read at 2 looks, the primary alone ends the test after 18 080 units on average with the planned effect "
+        "(look by look: 16 %, 84 %), and after 19 666 without any."
+    )
+    assert planned(spec_of(phases=NO_AA)).stops is None
 
 
 def test_do_no_harm_speaks_of_a_loss() -> None:

@@ -289,6 +289,12 @@ def test_a5_an_mde_relative_to_a_control_of_zero_plans_nothing() -> None:
     assert "relative to a control of 0" in arm.sentence
 
 
+def test_a5_an_error_of_nothing_is_no_precision() -> None:
+    arm = only_arm(judged(spec_of(), better(mde=0.02, precision=None)))
+    assert arm.rule == "A5"
+    assert arm.sentence.endswith("nothing varied within either arm, so nobody knows how precise the test was.")
+
+
 def test_a5_is_no_rule_of_do_no_harm() -> None:
     small = Precision(powered=False, percent_of_plan=40, more_units_per_arm=1500)
     arm = only_arm(judged(harmless(), better(precision=small, margin=margin(0.0, 0.05)), errors(Word.SAFE)))
@@ -411,6 +417,14 @@ def test_a9_a_margin_of_nothing_is_never_settled() -> None:
     arm = only_arm(judged(spec_of(GUARDED), better(), nothing))
     assert arm.rule == "A9"
     assert "no number of units would settle it" in arm.sentence
+
+
+def test_a9_an_error_of_nothing_promises_no_number_of_units() -> None:
+    # Not one failed call in either arm, and too few units to rule half a point out.
+    unfailing = errors(Word.UNCLEAR, margin=margin(-0.013, 0.013, se=0.0))
+    arm = only_arm(judged(spec_of(GUARDED), better(), unfailing))
+    assert arm.rule == "A9"
+    assert arm.sentence.endswith("Nothing varied within either arm, so nobody knows how many units would settle it.")
 
 
 def test_a9_holds_for_a_loss_ruled_out_under_do_no_harm() -> None:

@@ -20,8 +20,10 @@ from abflow.analysis.population import Measured
 from abflow.analysis.unit_records import UnitRecords
 from abflow.engine.instants import midnight
 from abflow.engine.measuring import Recorded, measure
-from abflow.engine.unit_records import unit_records
+from abflow.engine.unit_records import unit_records, units_by_variant
 from abflow.spec.experiment import ExperimentSpec
+from abflow.stats.moments import moments_of
+from abflow.stats.vector_moments import vector_moments_of
 from tests.engine.small_logs import Days, random_logs, random_metrics, seeded
 from tests.engine.test_history import DAYS, RATIOS, lived, random_past, with_cuped
 from tests.engine.test_quantiles import answer, quantile
@@ -118,6 +120,22 @@ def test_all_units_undrawn_are_what_the_engine_measures(seed: int, world: Worlds
             assert got.moments.n == 0
             continue
         assert_close(replace(got, immature=want.immature), want, f"{got.metric} in {got.variant}")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_units_by_variant_have_the_moments_that_cuped_is_made_of(seed: int, world: Worlds) -> None:
+    spec, recorded = world(seed)
+    for want in measure(spec, recorded).measured:
+        if want.rows is not None:
+            continue
+        units = units_by_variant(spec, recorded, want.metric, want.contamination)[want.variant]
+        assert (units.before is None) == (want.history is None)
+        where, did = f"{want.metric} in {want.variant}", units.numbers
+        assert did is not None
+        if units.before is not None:
+            assert_close(vector_moments_of(np.column_stack((did, units.before))), want.history, where)
+        elif want.pair is None:
+            assert_close(moments_of(did), want.moments, where)
 
 
 def test_the_worlds_above_have_histories_caps_rows_and_units_of_two_variants(

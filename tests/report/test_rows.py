@@ -55,6 +55,19 @@ def test_where_the_test_has_ended_its_own_estimate_is_shown() -> None:
     assert "error level used up so far, on each side: 0.000347" in row.facts
 
 
+def test_a_percentile_cap_says_of_which_units_it_is() -> None:
+    told = "values capped at 310.5"
+    assert f"{told}, p99.9 of the units of all variants, zeros included" in row_of(revenue()).facts
+    metrics = SPEC.model_dump(mode="json")["metrics"]
+    for change, words in (
+        ({"over": "positive"}, ", p99.9 of the units of all variants, zeros left out"),
+        ({"cap": 310.5}, ""),
+    ):
+        spec = spec_of(metrics=metrics | {"revenue": metrics["revenue"] | change})
+        (row,) = metric_rows(spec, [revenue()])
+        assert f"{told}{words}" in row.facts
+
+
 def test_units_of_a_ratio_without_a_denominator_are_told() -> None:
     told = "units with a numerator and no denominator, which count: 7 of control and 1 204 of treatment"
     bare = replace(

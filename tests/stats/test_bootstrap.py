@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -185,6 +185,11 @@ def test_impossible_arguments_are_refused() -> None:
         bootstrap_interval(values, values, draws=10, seed=1)
     with pytest.raises(SpecError, match="confidence 95"):
         bootstrap_interval(values, values, confidence=95, seed=1)
+    unknown: Any = "BCa"  # as scipy calls it
+    with pytest.raises(SpecError, match="'percentile' nor 'bca'"):
+        bootstrap_interval(values, values, interval=unknown, seed=1)
+    with pytest.raises(SpecError, match="'difference' nor 'lift'"):
+        bootstrap_interval(values, values, compare=unknown, seed=1)
     with pytest.raises(DataError, match=r"shape \(20, 3\)"):
         bootstrap_interval(np.ones((20, 3)), values, seed=1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +71,9 @@ def test_where_there_is_no_cap_the_reason_is_said(values: list[float], over: str
 def test_impossible_levels_and_caps_are_refused() -> None:
     with pytest.raises(SpecError, match=r"write 0\.999"):
         percentile_cap([1.0, 2.0], 99.9)
+    unknown: Any = "zeros"
+    with pytest.raises(SpecError, match="neither 'all' nor 'positive'"):
+        percentile_cap([1.0, 2.0], 0.999, over=unknown)
     with pytest.raises(SpecError, match="cap 0 would remove"):
         capped([1.0], 0)
     with pytest.raises(SpecError, match="cap nan"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from abflow.errors import SpecError
+from abflow.errors import DataError, SpecError
 from abflow.stats.confidence_sequence import (
     SequenceBounds,
     always_valid_p,
@@ -92,6 +93,9 @@ def test_impossible_plans_are_refused() -> None:
         one_sided_multiplier(10, alpha=0.6, planned=100)
     with pytest.raises(SpecError, match="0 planned units"):
         two_sided_multiplier(10, alpha=0.05, planned=0)
+    unknown: Any = math.nan
+    with pytest.raises(SpecError, match="nan planned units"):
+        two_sided_multiplier(10, alpha=0.05, planned=unknown)
 
 
 @pytest.mark.slow
@@ -138,7 +142,7 @@ def test_p_values_stay_probabilities_at_both_ends() -> None:
 @pytest.mark.parametrize(("value", "se"), [(0.1, 0.0), (math.nan, 1.0), (0.1, math.nan), (0.1, math.inf)])
 def test_an_estimate_without_an_error_has_no_p_value(value: float, se: float) -> None:
     for p_value in (always_valid_p, always_valid_p_one_sided):
-        with pytest.raises(SpecError, match="has no p-value"):
+        with pytest.raises(DataError, match="has no p-value"):
             p_value(value, se, n=200, planned=1_000, alpha=0.05)
 
 

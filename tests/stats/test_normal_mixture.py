@@ -145,6 +145,8 @@ def test_impossible_tunings_are_refused() -> None:
     for sd, p_before in ((0.0, 1.0), (math.inf, 1.0), (1.0, 1.2), (1.0, math.nan)):
         with pytest.raises(SpecError, match="mixing sd"):
             always_valid_estimate(0.1, 0.1, sd=sd, p_before=p_before)
+    with pytest.raises(SpecError, match="standard error 0"):
+        mixing_sd(0.0, alpha=0.05)
     with pytest.raises(SpecError, match="variance 0"):
         normal_mixture_rho(0.0, alpha=0.05)
     with pytest.raises(SpecError, match="rho 0"):

@@ -6,6 +6,7 @@ import itertools
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from abflow.errors import DataError
+from abflow.errors import DataError, SpecError
 from abflow.stats.moments import EMPTY, Moments, moments_of
 from abflow.stats.proportions import (
     Alternative,
@@ -32,7 +33,7 @@ from abflow.stats.result import Estimate, Unavailable, UnavailableReason
 
 NOBODY = Moments(n=100, mean=0.0, m2=0.0)
 sides = st.sampled_from(["two-sided", "greater", "less"])
-arms = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+arms = st.integers(2, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
 def test_the_article_on_ml_tests_is_reproduced() -> None:
@@ -113,14 +114,14 @@ def test_counting_failures_instead_changes_the_sign_only(left: tuple[int, int], 
 def test_every_interval_holds_the_estimate_and_stays_between_minus_one_and_one(
     left: tuple[int, int], right: tuple[int, int]
 ) -> None:
-    lower, upper = newcombe_interval(rate(*left), rate(*right))
+    lower, upper = ends(newcombe_interval(rate(*left), rate(*right)))
     assert -1 <= lower <= right[0] / right[1] - left[0] / left[1] <= upper <= 1
 
 
 @given(arms, arms)
 def test_more_confidence_is_a_wider_interval(left: tuple[int, int], right: tuple[int, int]) -> None:
-    narrow = newcombe_interval(rate(*left), rate(*right), confidence=0.9)
-    wide = newcombe_interval(rate(*left), rate(*right), confidence=0.99)
+    narrow = ends(newcombe_interval(rate(*left), rate(*right), confidence=0.9))
+    wide = ends(newcombe_interval(rate(*left), rate(*right), confidence=0.99))
     assert wide[0] <= narrow[0] <= narrow[1] <= wide[1]
 
 
@@ -144,12 +145,32 @@ def test_merged_shards_give_the_answer_of_the_whole() -> None:
         (EMPTY, NOBODY, UnavailableReason.NO_UNITS),
         (moments_of([0, 1, 5]), moments_of([0, 1, 1]), UnavailableReason.METHOD_NOT_VALID_HERE),
         (moments_of([0, math.inf]), moments_of([0, 1, 1]), UnavailableReason.NOT_FINITE),
+        # Nobody of 1 000 against the only one: Fisher's p is 0.001, and says nothing of a rate.
+        (Moments(n=1000, mean=0.0, m2=0.0), Moments(n=1, mean=1.0, m2=0.0), UnavailableReason.TOO_FEW_UNITS),
     ],
 )
 def test_what_cannot_be_compared_says_why(control: Moments, treatment: Moments, reason: UnavailableReason) -> None:
     got = difference_in_proportions(control, treatment)
     assert isinstance(got, Unavailable)
     assert got.reason is reason
+    for interval in (newcombe_interval(control, treatment), wald_interval(control, treatment)):
+        if reason is not UnavailableReason.NO_VARIANCE:
+            assert isinstance(interval, Unavailable)
+            assert interval.reason is reason
+
+
+def test_walds_interval_has_no_width_to_show_where_nothing_varies() -> None:
+    for control, treatment in ((NOBODY, NOBODY), (rate(0, 10), rate(10, 10))):
+        got = wald_interval(control, treatment)
+        assert isinstance(got, Unavailable)
+        assert got.reason is UnavailableReason.NO_VARIANCE
+
+
+def test_an_alternative_that_does_not_exist_is_refused() -> None:
+    larger: Any = "larger"  # as statsmodels calls it
+    for test in (pooled_z_test, fisher_test):
+        with pytest.raises(SpecError, match="two-sided, greater, less"):
+            test(rate(3, 20), rate(9, 20), alternative=larger)
 
 
 def test_opposite_constant_arms_are_different_all_the_same() -> None:
@@ -244,6 +265,12 @@ def test_fishers_test_of_a_million_units_is_close_to_the_z_test() -> None:
     assert exact.p_value == pytest.approx(normal.p_value, rel=0.01)
 
 
+def test_fishers_test_refuses_more_tables_than_memory_holds() -> None:
+    got = fisher_test(rate(400_000_000, 1_000_000_000), rate(401_000_000, 1_000_000_000))
+    assert isinstance(got, Unavailable)
+    assert got.reason is UnavailableReason.METHOD_NOT_VALID_HERE
+
+
 def test_without_or_with_only_events_there_is_no_test() -> None:
     for test in (pooled_z_test, fisher_test):
         for nothing in (test(NOBODY, NOBODY), test(rate(5, 5), rate(9, 9))):
@@ -263,6 +290,11 @@ def test_comparing_rates_needs_no_scipy() -> None:
 def rate(successes: int, n: int) -> Moments:
     share = successes / n
     return Moments(n=n, mean=share, m2=n * share * (1 - share))
+
+
+def ends(got: tuple[float, float] | Unavailable) -> tuple[float, float]:
+    assert isinstance(got, tuple), got
+    return got
 
 
 def estimated(got: Estimate | Unavailable) -> Estimate:

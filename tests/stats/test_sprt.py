@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from abflow.errors import SpecError
+from abflow.errors import DataError, SpecError
 from abflow.stats.crossing import crossing_probabilities
 from abflow.stats.group_sequential import evenly
 from abflow.stats.result import Unavailable, UnavailableReason
 from abflow.stats.sprt import (
     SprtReading,
+    bernoulli_log_likelihood_ratio,
     log_likelihood_ratio,
     sprt_bounds,
     sprt_reading,
@@ -36,6 +38,25 @@ def test_walds_thresholds_by_hand() -> None:
 def test_the_ratio_is_that_of_two_normal_likelihoods(value: float, se: float, delta: float) -> None:
     want = stats.norm.logpdf(value, delta, se) - stats.norm.logpdf(value, 0, se)
     assert log_likelihood_ratio(value, se, delta=delta) == pytest.approx(want, rel=1e-6, abs=1e-6)
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
+def test_the_ratio_of_rates_is_that_of_two_binomial_likelihoods(yes: int, no: int, p0: float, p1: float) -> None:
+    assume(p0 != p1)
+    want = stats.binom.logpmf(yes, yes + no, p1) - stats.binom.logpmf(yes, yes + no, p0)
+    got = bernoulli_log_likelihood_ratio(yes, yes + no, p0=p0, p1=p1)
+    assert got == pytest.approx(want, rel=1e-9, abs=1e-9)
+
+
+def test_rates_are_accepted_and_rejected_where_nists_sampling_plan_says() -> None:
+    # NIST/SEMATECH e-Handbook, 6.2.6: 1 % against 10 %, alpha 0.05, beta 0.10; accept at -0.939 + 0.0397 n defects,
+    # reject at 1.205 + 0.0397 n. With 24 units the first lot is accepted at 0, and 3 are too many.
+    limits = wald_thresholds(alpha=0.05, beta=0.10)
+    ratio = partial(bernoulli_log_likelihood_ratio, p0=0.01, p1=0.10)
+    assert ratio(0, 24) <= limits.accept < ratio(0, 23)
+    assert ratio(2, 24) < limits.reject <= ratio(3, 24)
+    step, slope = ratio(1, 1) - ratio(0, 1), -ratio(0, 1) / (ratio(1, 1) - ratio(0, 1))
+    assert (limits.accept / step, limits.reject / step, slope) == pytest.approx((-0.939, 1.205, 0.0397), abs=5e-4)
 
 
 def test_each_side_is_crossed_where_the_rule_says() -> None:
@@ -123,6 +144,14 @@ def test_impossible_plans_are_refused() -> None:
     for alpha, beta in ((0.0, 0.2), (0.05, 0.0), (0.5, 0.5), (math.nan, 0.2)):
         with pytest.raises(SpecError, match="error levels"):
             wald_thresholds(alpha=alpha, beta=beta)
+
+
+def test_impossible_counts_and_rates_are_refused() -> None:
+    with pytest.raises(DataError, match="3 successes in 2 units"):
+        bernoulli_log_likelihood_ratio(3, 2, p0=0.1, p1=0.2)
+    for p0, p1 in ((0.1, 0.1), (0.0, 0.2), (0.1, math.nan)):
+        with pytest.raises(SpecError, match="between 0 and 1"):
+            bernoulli_log_likelihood_ratio(1, 2, p0=p0, p1=p1)
 
 
 def reading(value: float, se: float, *, mde: float, beta: float = 0.2) -> SprtReading:

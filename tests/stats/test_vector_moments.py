@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,3 +111,9 @@ def test_shapes_that_do_not_fit_say_so() -> None:
         vector_moments_of([1.0, 2.0])
     with pytest.raises(DataError, match="2 means need"):
         VectorMoments(n=2, mean=(1.0, 2.0), cross=((1.0,), (1.0,)))
+
+
+def test_numpys_counts_do_not_overflow() -> None:
+    half: Any = np.int32(100_000)
+    one, other = ([VectorMoments(n=n, mean=(m,), cross=((1.0,),)) for n in (half, 100_000)] for m in (0.1, 0.3))
+    assert one[0] + other[0] == one[1] + other[1]

@@ -100,10 +100,10 @@ def test_walds_approximations_are_near_the_truth() -> None:
 
 
 def test_impossible_courses_are_refused() -> None:
-    with pytest.raises(SpecError, match="must differ"):
+    with pytest.raises(SpecError, match="and differ"):
         bernoulli_course(0.1, p0=0.1, p1=0.1, thresholds=USUAL)
     with pytest.raises(SpecError, match="between 0 and 1"):
         bernoulli_course(0.0, p0=0.1, p1=0.2, thresholds=USUAL)
-    for mean, delta, sd in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (math.nan, 1.0, 1.0)):
+    for mean, delta, sd in ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (math.nan, 1.0, 1.0), (0.0, math.nan, 1.0)):
         with pytest.raises(SpecError, match="delta"):
             normal_course(mean, delta=delta, sd=sd, thresholds=Thresholds(accept=-1.0, reject=1.0))

@@ -54,10 +54,10 @@ def answer(asked: Question) -> Answer | Unavailable:
 
 def _why_no_z(asked: Question) -> Unavailable | None:
     """Why the effect over its standard error is no Z, or None when it is one."""
-    if asked.effect.se <= 0:
+    if asked.effect.se == 0:
         return Unavailable(
             reason=UnavailableReason.NO_VARIANCE,
-            detail="every unit of an arm is alike, and so is every unit of the other, so the effect has no spread",
+            detail="nothing varied within either arm, so the effect has no standard error and the look no Z",
         )
     control, treatment = asked.control, asked.treatment
     if control.is_rate and treatment.is_rate and expects_few(control.moments, treatment.moments):

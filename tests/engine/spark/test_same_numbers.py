@@ -17,7 +17,7 @@ from abflow.engine.history import outcomes_of
 from abflow.engine.measuring import Recorded, measure_in_depth, unit_values
 from abflow.engine.outcome_day import build_outcome_day
 from abflow.engine.unit_day import Partition, UnitDay
-from abflow.engine.unit_records import unit_records
+from abflow.engine.unit_records import unit_records, units_by_variant
 from abflow.engine.unit_state import KnownState, roll_state
 from abflow.logs.layout import day_log
 from abflow.logs.resources import Resources
@@ -189,7 +189,7 @@ def test_history_buckets_and_percentiles_are_the_same(tmp_path: Path) -> None:
         for n, day in ((-1, before), (0, START))
     }
     built = by_engine(spec, tmp_path, shown, done, "parquet")
-    populations, values, records = [], [], []
+    populations, values, befores, records = [], [], [], []
     for engine, partitions in zip(ENGINES, built, strict=True):
         own = on(engine, spec)
         log = day_log("outcomes", tmp_path / "o", before)
@@ -197,6 +197,7 @@ def test_history_buckets_and_percentiles_are_the_same(tmp_path: Path) -> None:
         record = replace(recorded(own, tmp_path / f"{engine} state", partitions), before=(past,))
         populations.append(measure_in_depth(own, record, resources=resources()))
         values.append(unit_values(own, record, "paid", "keep_first", resources=resources()))
+        befores.append(units_by_variant(own, record, "paid", "keep_first", resources=resources()))
         records.append(unit_records(own, record, ["paid", "median"], at_most=20, resources=resources()))
     one, other = populations
     assert one.misassigned == other.misassigned
@@ -213,6 +214,10 @@ def test_history_buckets_and_percentiles_are_the_same(tmp_path: Path) -> None:
         assert np.allclose(right.history.cross, left.history.cross, rtol=1e-14)
     for variant in spec.variants:
         assert np.allclose(values[1][variant], values[0][variant], rtol=1e-15)
+        by_duckdb, by_spark = (each[variant].before for each in befores)
+        assert by_duckdb is not None
+        assert by_spark is not None
+        assert np.allclose(by_spark, by_duckdb, rtol=1e-15)
     (paid, median), (same_paid, same_median) = ((found["paid"], found["median"]) for found in records)
     assert paid.units == same_paid.units == median.units == same_median.units == 15  # every second one
     assert paid.before is not None
