@@ -86,7 +86,8 @@ def analyze(bench: Bench, day: date) -> str:
         events_by_day={p.day: p.made.events for p in recorded.partitions},
         ends=ends_test(spec, readout, dropped=_dropped_before(bench, day)),
     )
-    served = served_version(spec, answered_by(recorded.partitions), expected_versions(blueprint, period))
+    answered = answered_by(recorded, harms_before(bench, day))
+    served = served_version(spec, answered, expected_versions(blueprint, period))
     readout = replace(readout, checks=(*checks, served))
     keep_look(bench, day, look, comparisons)
     if bench.tracking:

@@ -43,7 +43,7 @@ def aa_check(bench: Bench, day: date) -> str:
     population = measure(bench.spec, recorded, resources=bench.settings.resources)
     checks = (
         *horizon_checks(bench.spec, population, days=period.enroll_days),
-        served_version(bench.spec, answered_by(recorded.partitions), expected_versions(blueprint, period)),
+        served_version(bench.spec, answered_by(recorded), expected_versions(blueprint, period)),
         *aa_checks(bench.spec, population, values=_units_of(bench, recorded)),
     )
     gate = judge(
