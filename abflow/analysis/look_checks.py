@@ -1,4 +1,4 @@
-"""Which validity checks belong to which look: what may be asked at every look, and what is asked once."""
+"""Which validity checks belong where: what may be asked at every look, and what is asked once, at an end."""
 
 from __future__ import annotations
 
@@ -34,14 +34,27 @@ def checks_of_look(
         events_by_day: Events in the outcome log by day and type.
         ends: Whether this look ends the test.
     """
-    holes = outcome_holes(spec, population, events_by_day)
-    if not ends:
-        return (*daily_checks(spec, population), holes)
+    if ends:
+        return checks_of_end(spec, population, days=days, events_by_day=events_by_day)
+    return (*daily_checks(spec, population), outcome_holes(spec, population, events_by_day))
+
+
+def checks_of_end(
+    spec: ExperimentSpec, population: Population, *, days: int, events_by_day: Mapping[date, Mapping[str, int]]
+) -> tuple[Check, ...]:
+    """May the numbers of a whole phase be read? Every check there is, at the end of the test or of the A/A phase.
+
+    Args:
+        spec: The experiment.
+        population: Everybody who entered the phase.
+        days: Days on which units could enter.
+        events_by_day: Events in the outcome log by day and type.
+    """
     return (
         *horizon_checks(spec, population, days=days),
         *split_by_segment(spec, population),
         *pre_period_difference(spec, population),
         *controls_agree(spec, population),
         *overlap_checks(population.overlaps),
-        holes,
+        outcome_holes(spec, population, events_by_day),
     )
