@@ -91,7 +91,7 @@ def difference(
 
 def beats(spec: ExperimentSpec, arm: ArmSummary, others: Sequence[ArmSummary]) -> tuple[bool, ...]:
     """Which of the other arms this one is shown to be ahead of on the primary; Holm over them, for ranking only."""
-    is_rate = isinstance(spec.primary, ProportionMetric)
+    is_rate = isinstance(spec.primary, ProportionMetric) and not arm.is_adjusted
     mine, *theirs = (
         Sample(variant=one.variant, moments=one.moments, plain=one.moments, is_rate=is_rate) for one in (arm, *others)
     )

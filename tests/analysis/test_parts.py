@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from abflow.analysis.comparability import controls_agree, overlap_checks, pre_period_difference, split_by_segment
-from abflow.analysis.compare import compare
+from abflow.analysis.compare import beats, compare
 from abflow.analysis.gates import Status
 from abflow.analysis.outcome_holes import outcome_holes
 from abflow.analysis.over_time import over_time
@@ -209,6 +209,25 @@ def test_cuped_takes_history_off_and_shows_what_it_did() -> None:
     assert found.effect.value == pytest.approx(-1.0, abs=0.01)
     assert found.variance_kept == pytest.approx(0.75, abs=0.001)
     assert found.effect.method == "CUPED, Welch t"
+
+
+def test_treatments_are_ranked_by_what_is_left_when_history_is_taken_off() -> None:
+    analysis = {"cuped": {"days": 14}}
+    cross = ((2500.0 * 4999, 1250.0 * 4999), (1250.0 * 4999, 2500.0 * 4999))
+    arms = [
+        measured(
+            "spent",
+            variant,
+            Moments(n=5000, mean=mean, m2=2500.0 * 4999),
+            history=VectorMoments(n=5000, mean=(mean, 50.0), cross=cross),
+        )
+        for variant, mean in (("old", 100.0), ("new", 104.0), ("newer", 105.8))
+    ]
+    for changes, shown in (({}, False), ({"analysis": analysis}, True)):
+        spec = spec_of({"spent": SPENT}, arms=2, **changes)
+        new, newer = (c.treatment for c in compare(spec, population_of(*arms), contamination="exclude"))
+        # 1.8 apart: z 1.80 with a standard deviation of 50, 2.08 with the 43.3 that history leaves.
+        assert beats(spec, newer, [new]) == (shown,)
 
 
 def test_without_history_cuped_changes_nothing_and_says_so() -> None:
