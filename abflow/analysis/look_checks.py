@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 
 from abflow.analysis.comparability import controls_agree, overlap_checks, pre_period_difference, split_by_segment
@@ -18,7 +18,7 @@ def checks_of_look(
     population: Population,
     *,
     days: int,
-    events_by_day: Mapping[date, Mapping[str, int]],
+    events_by_day: Mapping[date, Collection[str]],
     ends: bool,
 ) -> tuple[Check, ...]:
     """May the numbers of this look be read?
@@ -31,7 +31,7 @@ def checks_of_look(
         spec: The experiment.
         population: Everybody who entered the test so far.
         days: Days on which units may enter.
-        events_by_day: Events in the outcome log by day and type.
+        events_by_day: Types of the events that lie on each day.
         ends: Whether this look ends the test.
     """
     if ends:
@@ -40,7 +40,7 @@ def checks_of_look(
 
 
 def checks_of_end(
-    spec: ExperimentSpec, population: Population, *, days: int, events_by_day: Mapping[date, Mapping[str, int]]
+    spec: ExperimentSpec, population: Population, *, days: int, events_by_day: Mapping[date, Collection[str]]
 ) -> tuple[Check, ...]:
     """May the numbers of a whole phase be read? Every check there is, at the end of the test or of the A/A phase.
 
@@ -48,7 +48,7 @@ def checks_of_end(
         spec: The experiment.
         population: Everybody who entered the phase.
         days: Days on which units could enter.
-        events_by_day: Events in the outcome log by day and type.
+        events_by_day: Types of the events that lie on each day.
     """
     return (
         *horizon_checks(spec, population, days=days),

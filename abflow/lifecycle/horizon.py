@@ -83,7 +83,7 @@ def analyze(bench: Bench, day: date) -> str:
         spec,
         population,
         days=period.enroll_days,
-        events_by_day={p.day: p.made.events for p in recorded.partitions},
+        events_by_day={p.day: p.made.outcome_log.seen for p in recorded.partitions},
         ends=ends_test(spec, readout, dropped=_dropped_before(bench, day)),
     )
     answered = answered_by(recorded, harms_before(bench, day))

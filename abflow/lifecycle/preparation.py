@@ -42,7 +42,7 @@ def aa_check(bench: Bench, day: date) -> str:
     require_health(bench, days)
     recorded = bench.recorded(period, day, history=True)
     population = measure(bench.spec, recorded, segments=True, resources=bench.settings.resources)
-    events_by_day = {partition.day: partition.made.events for partition in recorded.partitions}
+    events_by_day = {partition.day: partition.made.outcome_log.seen for partition in recorded.partitions}
     checks = (
         *checks_of_end(bench.spec, population, days=period.enroll_days, events_by_day=events_by_day),
         served_version(bench.spec, answered_by(recorded), expected_versions(blueprint, period)),

@@ -278,8 +278,8 @@ def cohorts(*events: int) -> tuple[Slice, ...]:
 
 def test_a_day_without_events_whose_cohort_did_nothing_is_a_hole() -> None:
     days = [date(2026, 10, 8), date(2026, 10, 9), date(2026, 10, 10)]
-    seen = {days[0]: {"purchase": 200}, days[1]: {}, days[2]: {"purchase": 200}}
-    whole = {day: {"purchase": 200} for day in days}
+    seen = {days[0]: ("purchase",), days[1]: (), days[2]: ("purchase",)}
+    whole = dict.fromkeys(days, ("purchase",))
     population = population_of(slices=cohorts(100, 0, 100))
     check = outcome_holes(spec_of(), population, seen)
     assert check.status is Status.FAIL
