@@ -89,7 +89,7 @@ def analyze(bench: Bench, day: date) -> str:
     answered = answered_by(recorded, harms_before(bench, day))
     served = served_version(spec, answered, expected_versions(blueprint, period))
     readout = replace(readout, checks=(*checks, served))
-    keep_look(bench, day, look, comparisons)
+    keep_look(bench, day, look, readout)
     if bench.tracking:
         bench.tracking.evidence("readout.json", to_json(readout))
     bench.store.keep("readout", readout)
