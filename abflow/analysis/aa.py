@@ -108,7 +108,7 @@ def _differences(spec: ExperimentSpec, population: Population) -> list[Check]:
     found, unavailable = {}, []
     for name, metric in spec.metrics.items():
         for arm in spec.treatments:
-            result = difference(spec, population, name, arm, contamination="exclude")
+            result = difference(spec, population, name, arm, contamination=spec.analysis.contamination)
             if isinstance(result, Unavailable):
                 # Calls that never fail are no reason to distrust the logs.
                 never_fails = is_built_in(metric) and result.reason is UnavailableReason.NO_VARIANCE

@@ -50,7 +50,7 @@ def compare(
     """
     look = look or at_cut_off(spec)
     samples = {name: samples_of(spec, population, name, contamination) for name in spec.metrics}
-    looks = {arm: _look_of(spec, look, samples[spec.primary_name], arm) for arm in spec.treatments}
+    looks = {arm: _look_of(spec, look, samples[spec.primary_name], arm, contamination) for arm in spec.treatments}
     raw = [
         estimated(spec, population, samples[name], name, arm, contamination, look=looks[arm])
         for name in spec.metrics
@@ -89,7 +89,7 @@ def difference(
 
 def beats(spec: ExperimentSpec, arm: ArmSummary, others: Sequence[ArmSummary]) -> tuple[bool, ...]:
     """Which of the other arms this one is shown to be ahead of on the primary; Holm over them, for ranking only."""
-    is_rate = isinstance(spec.primary, ProportionMetric)
+    is_rate = isinstance(spec.primary, ProportionMetric) and not arm.is_adjusted
     mine, *theirs = (
         Sample(variant=one.variant, moments=one.moments, plain=one.moments, is_rate=is_rate) for one in (arm, *others)
     )
@@ -101,9 +101,9 @@ def beats(spec: ExperimentSpec, arm: ArmSummary, others: Sequence[ArmSummary]) -
     )
 
 
-def _look_of(spec: ExperimentSpec, look: Look, primary: Samples, arm: str) -> ArmLook:
+def _look_of(spec: ExperimentSpec, look: Look, primary: Samples, arm: str, contamination: Contamination) -> ArmLook:
     units = {each: primary[each].moments.n for each in (spec.control_name, arm)}
-    return arm_look(spec, look, arm, units)
+    return arm_look(spec, look, arm, units, contamination=contamination)
 
 
 def _p_values(

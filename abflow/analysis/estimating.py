@@ -16,6 +16,7 @@ from abflow.spec.built_in import is_built_in
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric, Role
 from abflow.stats.means import difference_in_means
+from abflow.stats.moments import Moments
 from abflow.stats.proportions import cohens_h, size_in_words
 from abflow.stats.result import Unavailable
 
@@ -90,16 +91,22 @@ def _base(control: Sample, treatment: Sample, *, confidence: float) -> Base | No
 
 
 def _summary(sample: Sample) -> ArmSummary:
-    plain = sample.plain
+    plain, adjusted = sample.plain, sample.moments if sample.cuped else None
     return ArmSummary(
         variant=sample.variant,
         units=plain.n,
         mean=plain.mean,
-        sd=plain.variance**0.5 if plain.n > 1 else None,
+        sd=_sd(plain),
         non_zero=sample.non_zero,
         immature=sample.immature,
         without_denominator=sample.without_denominator,
+        adjusted_mean=adjusted.mean if adjusted else None,
+        adjusted_sd=_sd(adjusted) if adjusted else None,
     )
+
+
+def _sd(moments: Moments) -> float | None:
+    return moments.variance**0.5 if moments.n > 1 else None
 
 
 def _with_history(

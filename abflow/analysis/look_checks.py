@@ -1,8 +1,8 @@
-"""Which validity checks belong to which look: what may be asked at every look, and what is asked once."""
+"""Which validity checks belong where: what may be asked at every look, and what is asked once, at an end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 
 from abflow.analysis.comparability import controls_agree, overlap_checks, pre_period_difference, split_by_segment
@@ -18,7 +18,7 @@ def checks_of_look(
     population: Population,
     *,
     days: int,
-    events_by_day: Mapping[date, Mapping[str, int]],
+    events_by_day: Mapping[date, Collection[str]],
     ends: bool,
 ) -> tuple[Check, ...]:
     """May the numbers of this look be read?
@@ -31,17 +31,30 @@ def checks_of_look(
         spec: The experiment.
         population: Everybody who entered the test so far.
         days: Days on which units may enter.
-        events_by_day: Events in the outcome log by day and type.
+        events_by_day: Types of the events that lie on each day.
         ends: Whether this look ends the test.
     """
-    holes = outcome_holes(spec, population, events_by_day)
-    if not ends:
-        return (*daily_checks(spec, population), holes)
+    if ends:
+        return checks_of_end(spec, population, days=days, events_by_day=events_by_day)
+    return (*daily_checks(spec, population), outcome_holes(spec, population, events_by_day))
+
+
+def checks_of_end(
+    spec: ExperimentSpec, population: Population, *, days: int, events_by_day: Mapping[date, Collection[str]]
+) -> tuple[Check, ...]:
+    """May the numbers of a whole phase be read? Every check there is, at the end of the test or of the A/A phase.
+
+    Args:
+        spec: The experiment.
+        population: Everybody who entered the phase.
+        days: Days on which units could enter.
+        events_by_day: Types of the events that lie on each day.
+    """
     return (
         *horizon_checks(spec, population, days=days),
         *split_by_segment(spec, population),
         *pre_period_difference(spec, population),
         *controls_agree(spec, population),
         *overlap_checks(population.overlaps),
-        holes,
+        outcome_holes(spec, population, events_by_day),
     )

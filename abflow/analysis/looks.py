@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from abflow.analysis.population import Contamination
 from abflow.analysis.readout import Comparison, Deciding, Word
 from abflow.spec.assignment import bucket_shares
 from abflow.spec.experiment import ExperimentSpec
@@ -17,10 +18,15 @@ UNKNOWN_PLAN = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossed:
-    """A primary that has shown its answer at a look; it stays shown."""
+    """A primary that has shown its answer at a look; it stays shown.
+
+    Attributes:
+        fragile: Whether the answer hangs on one unit, and has at every look since.
+    """
 
     word: Word
     deciding: Deciding
+    fragile: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +38,14 @@ class PastLook:
         units: Mature units of the primary by arm, all controls as one.
         spent: By arm, what a group-sequential look used up; it stays used up when the past is restated.
         crossed: The arms whose primary has shown its answer by then.
+        beside: The same under the other way of treating units seen in two variants.
     """
 
     day: int
     units: dict[str, int]
     spent: dict[str, Spent] = field(default_factory=dict)
     crossed: dict[str, Crossed] = field(default_factory=dict)
+    beside: dict[str, Crossed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +101,9 @@ def at_cut_off(spec: ExperimentSpec) -> Look:
     return Look(day=spec.phases.test.days, final=True, planned=0.0)
 
 
-def arm_look(spec: ExperimentSpec, look: Look, arm: str, units: Mapping[str, int]) -> ArmLook:
+def arm_look(
+    spec: ExperimentSpec, look: Look, arm: str, units: Mapping[str, int], *, contamination: Contamination
+) -> ArmLook:
     """A look as one arm sees it.
 
     Args:
@@ -101,40 +111,54 @@ def arm_look(spec: ExperimentSpec, look: Look, arm: str, units: Mapping[str, int
         look: The look.
         arm: The treatment.
         units: Mature units of the primary by arm now, all controls as one.
+        contamination: What is done with units seen in two variants; either way has shown its own answers.
     """
     shares = arm_shares(spec)
     pair = (spec.control_name, arm)
+    before = look.past[-1] if look.past else PastLook(day=0, units={})
+    shown = before.crossed if contamination == spec.analysis.contamination else before.beside
     return ArmLook(
         units=sum(units.get(each, 0) for each in pair),
         planned=look.planned * sum(shares[each] for each in pair),
         spent=tuple(past.spent[arm] for past in look.past if arm in past.spent),
         again=look.again.spent.get(arm) if look.again else None,
-        crossed=look.past[-1].crossed.get(arm) if look.past else None,
+        crossed=shown.get(arm),
         final=look.final,
         number=len(look.past) + 1,
         looks=len(spec.looks),
     )
 
 
-def left_behind(look: Look, comparisons: Sequence[Comparison]) -> PastLook:
+def left_behind(look: Look, comparisons: Sequence[Comparison], beside: Sequence[Comparison] = ()) -> PastLook:
     """What the next look must know: how many units there were, what was spent, and what has been shown.
 
     Args:
         look: The look.
         comparisons: What it has shown.
+        beside: The same under the other way of treating units seen in two variants.
     """
     primary = [comparison for comparison in comparisons if comparison.role is Role.PRIMARY]
-    shown = {
-        c.arm: Crossed(word=c.word, deciding=c.deciding)
-        for c in primary
-        if c.word in (Word.BETTER, Word.WORSE) and c.deciding
-    }
+    before = look.past[-1] if look.past else PastLook(day=0, units={})
     return PastLook(
         day=look.day,
         units={c.arm: c.treatment.units for c in primary} | {c.control.variant: c.control.units for c in primary},
         spent={c.arm: c.spent for c in primary if c.spent},
-        crossed=shown | (look.past[-1].crossed if look.past else {}),  # what was shown first stays
+        crossed=_shown(before.crossed, comparisons),
+        beside=_shown(before.beside, beside),
     )
+
+
+def _shown(before: Mapping[str, Crossed], comparisons: Sequence[Comparison]) -> dict[str, Crossed]:
+    """The answers shown so far: what was shown first stays, and hangs on one unit as long as it does."""
+    found = dict(before)
+    for c in comparisons:
+        if c.role is not Role.PRIMARY or c.word not in (Word.BETTER, Word.WORSE):
+            continue
+        if c.arm in before:
+            found[c.arm] = replace(before[c.arm], fragile=c.fragile)
+        elif c.deciding:
+            found[c.arm] = Crossed(word=c.word, deciding=c.deciding, fragile=c.fragile)
+    return found
 
 
 def arm_shares(spec: ExperimentSpec) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from statistics import median
 
@@ -14,9 +14,7 @@ from abflow.spec.metrics import events_of
 MIN_EXPECTED = 20  # units with a value that a cohort should have had; none instead has a chance of 2 in 10^9
 
 
-def outcome_holes(
-    spec: ExperimentSpec, population: Population, events_by_day: Mapping[date, Mapping[str, int]]
-) -> Check:
+def outcome_holes(spec: ExperimentSpec, population: Population, events_by_day: Mapping[date, Collection[str]]) -> Check:
     """A hole is a day on which no event of a metric's type exists and that day's mature cohort has none.
 
     Units that entered on that day would have had at least 20 of them at the median cohort's rate.
@@ -24,7 +22,7 @@ def outcome_holes(
     Args:
         spec: The experiment.
         population: Its units, with what each day's cohort did.
-        events_by_day: Events in the outcome log by day and type.
+        events_by_day: Types of the events that lie on each day.
     """
     holes = []
     for name, metric in spec.metrics.items():
@@ -34,8 +32,8 @@ def outcome_holes(
             cohorts[part.level] = units + part.moments.n, non_zero + part.non_zero
         rates = [non_zero / units for units, non_zero in cohorts.values() if units]
         for day, (units, non_zero) in sorted(cohorts.items()):
-            seen = events_by_day.get(date.fromisoformat(day), {})
-            silent = any(not seen.get(event) for event in events_of(metric))
+            seen = events_by_day.get(date.fromisoformat(day), ())
+            silent = any(event not in seen for event in events_of(metric))
             if silent and non_zero == 0 and units * median(rates) >= MIN_EXPECTED:
                 holes.append(f"{name} on {day} ({units} units entered, about {units * median(rates):.0f} expected)")
     if holes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from abflow.analysis.fragility import UnitValues, one_unit
+from abflow.analysis.looks import Crossed
 from abflow.analysis.precision import precision_of
 from abflow.analysis.reading import Reading
 from abflow.analysis.readout import Comparison
@@ -52,8 +53,11 @@ def judged(
     )
     comparison = _with_precision(comparison, effect, reading)
     metric = reading.spec.primary
-    if crossed or isinstance(metric, ProportionMetric | QuantileMetric):
+    if isinstance(metric, ProportionMetric | QuantileMetric):
         return comparison
+    if crossed:
+        confirmed = not crossed.fragile or _is_shown_anew(crossed, control, treatment, reading, values, splits)
+        return replace(comparison, fragile=not confirmed)
     found = one_unit(metric, answer, control, treatment, reading=reading, values=values, splits=splits)
     return replace(
         comparison,
@@ -61,6 +65,18 @@ def judged(
         permutation_p=found.permutation_p,
         notes=(*comparison.notes, *([found.note] if found.note else [])),
     )
+
+
+def _is_shown_anew(
+    crossed: Crossed, control: Sample, treatment: Sample, reading: Reading, values: UnitValues | None, splits: int
+) -> bool:
+    """Whether an answer that hung on one unit at an earlier look is shown now, and hangs on none."""
+    anew = replace(reading, look=replace(reading.look, crossed=None))
+    answer = anew.answer(control, treatment)
+    if isinstance(answer, Unavailable) or answer.word is not crossed.word:
+        return False
+    metric = reading.spec.primary
+    return not one_unit(metric, answer, control, treatment, reading=anew, values=values, splits=splits).decides
 
 
 def _with_precision(comparison: Comparison, effect: Estimate, reading: Reading) -> Comparison:

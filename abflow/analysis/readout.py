@@ -36,6 +36,8 @@ class ArmSummary:
         sd: Standard deviation per unit; None below two units.
         immature: Units left out because their window is not over.
         without_denominator: Units of a ratio that have a numerator and no denominator; they count.
+        adjusted_mean: The mean after history was taken off; None where none was.
+        adjusted_sd: The standard deviation per unit that is left then.
     """
 
     variant: str
@@ -45,12 +47,19 @@ class ArmSummary:
     non_zero: int
     immature: int
     without_denominator: int = 0
+    adjusted_mean: float | None = None
+    adjusted_sd: float | None = None
+
+    @property
+    def is_adjusted(self) -> bool:
+        """Whether history was taken off."""
+        return self.adjusted_mean is not None
 
     @property
     def moments(self) -> Moments:
-        """The same as moments, ready for another comparison."""
-        sd = self.sd or 0.0
-        return Moments(n=self.units, mean=self.mean, m2=sd * sd * max(self.units - 1, 0))
+        """What is compared, as moments, ready for another comparison."""
+        mean, sd = (self.mean, self.sd) if self.adjusted_mean is None else (self.adjusted_mean, self.adjusted_sd)
+        return Moments(n=self.units, mean=mean, m2=(sd or 0.0) ** 2 * max(self.units - 1, 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from abflow.analysis.gates import Check, Status
-from abflow.analysis.population import Population
+from abflow.analysis.population import Cohort, Population
 from abflow.analysis.propensities import (
     balance_check,
     balance_of_day,
@@ -76,18 +76,22 @@ def horizon_checks(spec: ExperimentSpec, population: Population, *, days: int) -
         population: Everybody who entered the phase.
         days: Days on which units could enter.
     """
+
+    def is_analysed(cohort: Cohort) -> bool:
+        return spec.analysis.contamination == "keep_first" or not cohort.crossed
+
     analysed = "sample ratio of the analysed units"
     if weighed := population.inverse_propensity():
         ratio = (
             balance_check("sample ratio", weighed),
-            balance_check(analysed, population.inverse_propensity(lambda cohort: not cohort.crossed)),
+            balance_check(analysed, population.inverse_propensity(is_analysed)),
             balance_over_time(population, days=days),
             *without_propensity(population),
         )
     else:
         ratio = (
             sample_ratio_check("sample ratio", spec, population.units()),
-            sample_ratio_check(analysed, spec, population.units(lambda cohort: not cohort.crossed)),
+            sample_ratio_check(analysed, spec, population.units(is_analysed)),
             split_over_time(spec, population, days=days),
         )
     return (

@@ -159,9 +159,7 @@ def _judge_arm(spec: ExperimentSpec, readout: Readout, arm: str) -> ArmVerdict:
             readout.of(name, arm) for name, metric in spec.metrics.items() if metric.role is Role.GUARDRAIL
         ),
     )
-    unavailable, *rules = ARM_RULES  # the rules below the first read an effect that must be there
-    held = [unavailable] if unavailable.holds(case) else [rule for rule in rules if rule.holds(case)]
-    first, *others = held
+    first, *others = [rule for rule in ARM_RULES if rule.holds(case)]
     if not readout.final and first.code not in ENDS_EARLY:
         return ArmVerdict(arm=arm, answer=ArmAnswer.GOES_ON, rule="V3", sentence=_goes_on(spec, readout), also=())
     return ArmVerdict(

@@ -72,10 +72,24 @@ class Recorded:
         return min(self.state.made.day + timedelta(days=1), self.period.end)
 
 
-def measure(spec: ExperimentSpec, recorded: Recorded, *, resources: Resources = WHOLE_MACHINE) -> Population:
-    """Who entered the phase, and the moments of every metric over units that are mature by then."""
+def measure(
+    spec: ExperimentSpec, recorded: Recorded, *, segments: bool = False, resources: Resources = WHOLE_MACHINE
+) -> Population:
+    """Who entered the phase, and the moments of every metric over units that are mature by then.
+
+    Args:
+        spec: The experiment.
+        recorded: What is known of the phase.
+        segments: Whether to count the units of every segment's levels as well.
+        resources: What DuckDB may take.
+    """
     with open_phase(spec, recorded, resources) as (db, metrics):
-        return _population(db, spec, recorded, metrics)
+        population = _population(db, spec, recorded, metrics)
+        if not segments:
+            return population
+        state = recorded.state.made
+        found = segments_of(db, spec, state.context)
+        return replace(population, segments=segment_units(db, found, weighed=reads_propensities(spec, state)))
 
 
 def measure_in_depth(spec: ExperimentSpec, recorded: Recorded, *, resources: Resources = WHOLE_MACHINE) -> Population:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from abflow.engine.database import database
 from abflow.engine.filing import FORMAT, NO_KEY, UNIT_COLUMN, key_of, refuse_nulls
 from abflow.engine.inputs import digest_of
+from abflow.engine.instants import midnight
 from abflow.engine.measures import Measure, columns_needed, filtered_events, leftovers_of, measures_of, same_event
 from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, make, one, rows, show, statement, write
@@ -34,6 +35,7 @@ class OutcomeDay:
         read: Rows that some metric reads, by measure, before any is left out.
         repeated: Events of a type that some metric reads and whose event_id had come before in the file.
         events: Events by type, also of a type of which no row passes any metric's filter.
+        of_day: Of these types those with an event on this very day, because a day's file may hold only late rows.
         has_ids: Whether any of them, or of the rows that no filter lets pass, has an event_id.
         latest: Time of the last one.
         largest: The largest size of a measured value, by measure.
@@ -49,6 +51,12 @@ class OutcomeDay:
     has_ids: bool
     latest: datetime | None
     largest: dict[str, float]
+    of_day: tuple[str, ...] | None = None  # older manifests have none
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Types of which an event lies on this day, as far as the manifest tells."""
+        return tuple(self.events) if self.of_day is None else self.of_day
 
 
 def outcome_inputs(spec: ExperimentSpec, log: DayLog) -> str:
@@ -86,16 +94,19 @@ def build_outcome_day(
             source = "earliest_rows" if differ else "measured_rows"
             write(db, filled("events_of_ids" if repeats else "events", rows=source, key=key), folder / file)
             read = _by_measure(db) if repeats else {}
-            kept = {row["measure"]: row for row in rows(db, filled("events_kept", file=literal(str(folder / file))))}
+            held = filled("events_kept", file=literal(str(folder / file)), of_day=_is_on("happened", log.day))
+            kept = {row["measure"]: row for row in rows(db, held)}
             if not all(_can_count(measure, kept[measure.label]) for measure in measures if measure.label in kept):
                 _refuse_what_cannot_count(db, log, measures)
             whole = {measure.event_type: measure.label for measure in reversed(measures) if not measure.rows}
-            filtered = _by_type(db, columns, {measure.event_type for measure in measures} - {*whole})
+            filtered = _by_type(db, columns, {measure.event_type for measure in measures} - {*whole}, log)
     read = read or {label: row["events"] for label, row in kept.items()}
     for leftover in leftovers_of(measures):
         read.pop(leftover.label, None)
     by_type = filtered | {
-        event: (read[label], kept[label]["events"]) for event, label in whole.items() if label in kept
+        event: (read[label], kept[label]["events"], kept[label]["of_day"])
+        for event, label in whole.items()
+        if label in kept
     }
     return OutcomeDay(
         day=log.day,
@@ -103,27 +114,39 @@ def build_outcome_day(
         files=(file,),
         rows=total,
         read=dict(sorted(read.items())),
-        repeated=sum(rows_of_type - events for rows_of_type, events in by_type.values()),
-        events={event: events for event, (_, events) in sorted(by_type.items())},
+        repeated=sum(rows_of_type - events for rows_of_type, events, _ in by_type.values()),
+        events={event: events for event, (_, events, _) in sorted(by_type.items())},
         has_ids=any(row["with_id"] for row in kept.values()),
         latest=max((row["latest"] for row in kept.values()), default=None),
         largest={m.label: kept[m.label]["largest"] for m in measures if m.column and m.label in kept},
+        of_day=tuple(event for event, (*_, of_day) in sorted(by_type.items()) if of_day),
     )
+
+
+def _is_on(happened: str, day: date) -> str:
+    """SQL text: whether a time lies on a UTC day."""
+    first, after = (literal(str(midnight(each))) for each in (day, day + timedelta(days=1)))
+    return f"{happened} >= timestamp {first} and {happened} < timestamp {after}"
 
 
 def _by_measure(db: Database) -> dict[str, int]:
     return dict(db.execute("select measure, count(*) from measured_rows group by measure").fetchall())
 
 
-def _by_type(db: Database, columns: dict[str, str], types: set[str]) -> dict[str, tuple[int, int]]:
-    """Rows and events of types that are only read through filters: whether a type occurs is no matter of these."""
+def _by_type(db: Database, columns: dict[str, str], types: set[str], log: DayLog) -> dict[str, tuple[int, int, bool]]:
+    """Rows and events of types that are only read through filters, and whether one lies on the log's own day.
+
+    Whether a type occurs is no matter of the filters.
+    """
     if not types:
         return {}
     event_type, event_id = as_text("event_type", columns["event_type"]), _event_id(columns)
+    of_day = _is_on(utc("timestamp", columns["timestamp"], log), log.day)
     return {
-        name: (counted, counted - named + different)
-        for name, counted, named, different in db.execute(
-            f"select {event_type}, count(*), count({event_id}), count(distinct {event_id}) from raw_outcomes "
+        name: (counted, counted - named + different, on_day)
+        for name, counted, named, different, on_day in db.execute(
+            f"select {event_type}, count(*), count({event_id}), count(distinct {event_id}), "
+            f"count(*) filter (where {of_day}) > 0 from raw_outcomes "
             f"where {event_type} in ({', '.join(map(literal, sorted(types)))}) group by 1"
         ).fetchall()
     }

@@ -15,7 +15,7 @@ from abflow.analysis.validity import Answered, daily_checks, served_version
 from abflow.analysis.wording import count, spans
 from abflow.engine.measuring import Recorded, measure
 from abflow.engine.population import cohorts
-from abflow.engine.unit_day import Partition, UnitDay
+from abflow.engine.unit_day import UnitDay
 from abflow.errors import GateStopped, LifecycleError
 from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.guards import current_blueprint, require_earlier_gates
@@ -92,7 +92,9 @@ def check_health(bench: Bench, day: date) -> str:
     population = cohorts(bench.spec, period, recorded.state, resources=bench.settings.resources)
     checks = (
         *daily_checks(bench.spec, population, day=day, days=period.enroll_days),
-        served_version(bench.spec, answered_by(recorded.partitions), expected_versions(blueprint, period)),
+        served_version(
+            bench.spec, answered_by(recorded, harms_before(bench, day)), expected_versions(blueprint, period)
+        ),
         *_volume(bench, period, day, population),
     )
     harms = _harms(bench, day, recorded)
@@ -123,9 +125,16 @@ def check_health(bench: Bench, day: date) -> str:
     return f"Day {health.number} of the {period.phase} phase, {count(population.enrolled)} units. {told}"
 
 
-def answered_by(partitions: Iterable[Partition]) -> tuple[Answered, ...]:
-    """Who answered, over several days."""
-    return tuple(Answered(**asdict(served)) for partition in partitions for served in partition.made.served)
+def answered_by(recorded: Recorded, dropped: Iterable[Harm] = ()) -> tuple[Answered, ...]:
+    """Who answered, over several days; not for an arm after the day of its harm, when the control should answer it."""
+    until = {harm.arm: harm.day for harm in dropped}
+    period = recorded.period
+    return tuple(
+        Answered(**asdict(served))
+        for partition in recorded.partitions
+        for served in partition.made.served
+        if period.number_of(partition.day) <= until.get(served.variant, period.days)
+    )
 
 
 def expected_versions(blueprint: Blueprint, period: Period) -> dict[str, str | None]:

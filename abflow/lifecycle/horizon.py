@@ -82,12 +82,13 @@ def analyze(bench: Bench, day: date) -> str:
         spec,
         population,
         days=period.enroll_days,
-        events_by_day={p.day: p.made.events for p in recorded.partitions},
+        events_by_day={p.day: p.made.outcome_log.seen for p in recorded.partitions},
         ends=ends_test(spec, readout, dropped=_dropped_before(bench, day)),
     )
-    served = served_version(spec, answered_by(recorded.partitions), expected_versions(blueprint, period))
+    answered = answered_by(recorded, harms_before(bench, day))
+    served = served_version(spec, answered, expected_versions(blueprint, period))
     readout = replace(readout, checks=(*checks, served))
-    keep_look(bench, day, look, comparisons)
+    keep_look(bench, day, look, readout)
     if bench.tracking:
         bench.tracking.evidence("readout.json", to_json(readout))
     bench.store.keep("readout", readout)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 from abflow.analysis.looks import Look, PastLook, left_behind
 from abflow.analysis.peeking import Peek, as_read
-from abflow.analysis.readout import Comparison
+from abflow.analysis.readout import Readout
 from abflow.lifecycle.bench import Bench
 from abflow.spec.calendar import look_days
 from abflow.spec.experiment import ExperimentSpec
@@ -34,9 +33,9 @@ def look_on(bench: Bench, day: date, *, planned: float) -> Look:
     )
 
 
-def keep_look(bench: Bench, day: date, look: Look, comparisons: Sequence[Comparison]) -> None:
+def keep_look(bench: Bench, day: date, look: Look, readout: Readout) -> None:
     """Keep what the next look must know."""
-    bench.store.save(_name(day), left_behind(look, comparisons))
+    bench.store.save(_name(day), left_behind(look, readout.comparisons, readout.beside))
 
 
 def peeks_of(bench: Bench) -> tuple[Peek, ...]:

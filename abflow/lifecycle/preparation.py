@@ -12,9 +12,10 @@ from abflow.analysis.aa import MetricValues, aa_checks
 from abflow.analysis.blueprint import Frozen
 from abflow.analysis.gates import Gate, GateStatus, judge, skipped
 from abflow.analysis.inflow import counting_days, inflow_of
+from abflow.analysis.look_checks import checks_of_end
 from abflow.analysis.population import Population
 from abflow.analysis.sizing import size_test
-from abflow.analysis.validity import horizon_checks, served_version
+from abflow.analysis.validity import served_version
 from abflow.engine.measuring import Recorded, measure, unit_values
 from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.daily import answered_by, expected_versions
@@ -40,10 +41,11 @@ def aa_check(bench: Bench, day: date) -> str:
     days = period.days_through(day)
     require_health(bench, days)
     recorded = bench.recorded(period, day, history=True)
-    population = measure(bench.spec, recorded, resources=bench.settings.resources)
+    population = measure(bench.spec, recorded, segments=True, resources=bench.settings.resources)
+    events_by_day = {partition.day: partition.made.outcome_log.seen for partition in recorded.partitions}
     checks = (
-        *horizon_checks(bench.spec, population, days=period.enroll_days),
-        served_version(bench.spec, answered_by(recorded.partitions), expected_versions(blueprint, period)),
+        *checks_of_end(bench.spec, population, days=period.enroll_days, events_by_day=events_by_day),
+        served_version(bench.spec, answered_by(recorded), expected_versions(blueprint, period)),
         *aa_checks(bench.spec, population, values=_units_of(bench, recorded)),
     )
     gate = judge(

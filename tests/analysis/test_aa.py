@@ -47,6 +47,14 @@ def test_a_difference_fails_below_one_percent_and_warns_below_five() -> None:
     assert seen == {Status.PASS, Status.WARN, Status.FAIL}
 
 
+def test_crossed_units_count_in_an_aa_difference_where_the_plan_keeps_them() -> None:
+    clean = arms_of("bought", rate(1000, 10_000), rate(1000, 10_000))
+    kept = arms_of("bought", rate(1000, 10_100), rate(1200, 10_100), contamination="keep_first")
+    for policy, status in (("exclude", Status.PASS), ("keep_first", Status.FAIL)):
+        spec = spec_of(analysis={"contamination": policy})
+        assert checked(spec, *clean, *kept)["A/A difference of bought, new"].status is status
+
+
 def test_every_metric_in_every_arm_shares_one_family_whatever_its_role() -> None:
     spec = spec_of({"bought": BOUGHT, "errors": ERRORS, "visits": VISITS}, arms=2)
     same = (rate(1000, 10_000), rate(1000, 10_000), rate(1000, 10_000))

@@ -15,7 +15,7 @@ from tests.analysis.experiments import BOUGHT, SPENT, arms_of, cohort, measured,
 TWICE = {"bought": BOUGHT, "spent": SPENT | {"role": "secondary"}}
 SPEC = spec_of(TWICE, arms=2, control=["old", "new"], segments=["country"], analysis={"cuped": {"days": 14}})
 HOLE = date(2026, 10, 9)
-PURCHASES = {date(2026, 10, 8 + day): {"purchase": 200} for day in range(3)}
+PURCHASES: dict[date, tuple[str, ...]] = {date(2026, 10, 8 + day): ("purchase",) for day in range(3)}
 
 
 def spent(variant: str, *, before: float) -> Measured:
@@ -44,7 +44,7 @@ def flawed() -> Population:
     )
 
 
-def look(population: Population, *, ends: bool, seen: dict[date, dict[str, int]] | None = None) -> tuple[Check, ...]:
+def look(population: Population, *, ends: bool, seen: dict[date, tuple[str, ...]] | None = None) -> tuple[Check, ...]:
     return checks_of_look(SPEC, population, days=14, events_by_day=seen or PURCHASES, ends=ends)
 
 
@@ -86,6 +86,6 @@ def test_what_chance_does_not_do_is_found_at_every_look() -> None:
     )
     broken = population_of(cohorts=(cohort("old", 500), cohort("old", 500, crossed=True)), slices=slices)
     for ends in (False, True):
-        checks = look(broken, ends=ends, seen=PURCHASES | {HOLE: {}})
+        checks = look(broken, ends=ends, seen=PURCHASES | {HOLE: ()})
         failed = {check.name for check in checks if check.status is Status.FAIL}
         assert {"contamination", "outcome log"} <= failed

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from abflow.analysis.compare import compare
-from abflow.analysis.looks import Crossed, Look, PastLook
-from abflow.analysis.population import ENTRY_DAY, Measured, Slice
+from abflow.analysis.looks import Crossed, Look, PastLook, left_behind
+from abflow.analysis.population import ENTRY_DAY, POLICIES, Measured, Slice
 from abflow.analysis.readout import Comparison, Deciding, Margin, Word
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.confidence_sequence import two_sided_multiplier
@@ -164,6 +164,32 @@ def test_what_an_earlier_look_has_shown_stays_shown() -> None:
     for method in ("group_sequential", "always_valid", "sprt"):
         found = read(planned(method), *means(0.0), look=at(14, past=past))
         assert (found.word, found.deciding, found.mde_excluded) == (Word.BETTER, shown.deciding, False), method
+
+
+@pytest.mark.parametrize("method", ["group_sequential", "always_valid", "sprt"])
+def test_an_answer_that_hung_on_one_unit_does_so_until_a_look_shows_it_without(method: str) -> None:
+    deciding = Deciding(value=4.0, lower=1.0, upper=7.0, confidence=0.95, method="then")
+    hung, held = (Crossed(word=Word.BETTER, deciding=deciding, fragile=fragile) for fragile in (True, False))
+    for now, before, fragile in ((0.0, hung, True), (9.0, hung, False), (-9.0, hung, True), (0.0, held, False)):
+        look = at(14, past=(PastLook(day=7, units={"old": 2500, "new": 2500}, crossed={"new": before}),))
+        found = read(planned(method), *means(now), look=look)
+        assert (found.word, found.fragile) == (Word.BETTER, fragile), now
+        kept = left_behind(look, (found,)).crossed["new"]
+        assert kept == replace(before, fragile=fragile), now
+
+
+@pytest.mark.parametrize("method", ["group_sequential", "always_valid", "sprt"])
+def test_what_one_way_with_crossed_units_has_shown_is_not_shown_by_the_other(method: str) -> None:
+    spec = planned(method)
+    past: tuple[PastLook, ...] = ()
+    kept = (replace(m, contamination="keep_first") for m in means(0.0, n=N + 50))
+    population = population_of(*means(9.0), *kept)
+    for day in (14, 21):
+        look = at(day, past=past)
+        found, other = (compare(spec, population, contamination=policy, look=look) for policy in POLICIES)
+        assert (found[0].word, other[0].word) == (Word.BETTER, Word.UNCLEAR), day
+        past = (left_behind(look, found, other),)
+        assert (set(past[0].crossed), set(past[0].beside)) == ({"new"}, set())
 
 
 # SPRT

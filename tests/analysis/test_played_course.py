@@ -170,8 +170,8 @@ def with_a_whale() -> UnitRecords:
     ("analysis", "trusted", "doubted"),
     [
         ({}, (15, ArmAnswer.WINNER), (15, ArmAnswer.UNDECIDED)),
-        # What a look has shown stays shown, so at the cut-off nobody asks again.
-        ({"method": "group_sequential", "looks": [8]}, (8, ArmAnswer.WINNER), (15, ArmAnswer.WINNER)),
+        # What a look has shown stays shown, and at the cut-off the test is asked again.
+        ({"method": "group_sequential", "looks": [8]}, (8, ArmAnswer.WINNER), (15, ArmAnswer.UNDECIDED)),
     ],
 )
 def test_a_win_that_the_permutation_test_does_not_share_is_taken_back(

@@ -311,6 +311,13 @@ def test_excluding_crossed_units_may_break_a_ratio_that_was_right() -> None:
     assert "sample ratio of the analysed units" in names
 
 
+def test_crossed_units_that_the_plan_keeps_are_analysed_too() -> None:
+    population = crowd(5000, 4600, crossed=(0, 400))
+    keeping = spec_of(assignment="external", analysis={"contamination": "keep_first"})
+    whole, analysed, *_ = horizon_checks(keeping, population, days=1)
+    assert (analysed.status, analysed.numbers) == (Status.PASS, whole.numbers)
+
+
 def test_each_check_fails_on_its_own_fault() -> None:
     clean = crowd(500, 500, days=14)
     assert failed(horizon_checks(spec_of(), replace(clean, misassigned=20), days=14)) == ["recomputed assignment"]

@@ -191,7 +191,7 @@ def test_a1_a_primary_without_a_number_is_undecided_and_says_why() -> None:
 
 def test_a1_comes_before_a_harmed_guardrail() -> None:
     verdict = judged(spec_of(GUARDED), primary(effect=GONE, word=None, adjusted_p=None), errors(Word.HARMED))
-    assert only_arm(verdict).rule == "A1"
+    assert (only_arm(verdict).rule, only_arm(verdict).also) == ("A1", ("A2",))
 
 
 # A2, A3

@@ -134,6 +134,19 @@ def test_the_manifest_counts_what_was_left_out(tmp_path: Path) -> None:
     assert got.events == {"purchase": 1, "visit": 2}
 
 
+@pytest.mark.parametrize("where", ["", ", where: {value: 7}"])
+def test_a_file_of_late_rows_says_nothing_of_its_own_day(where: str, tmp_path: Path) -> None:
+    spec = experiment(
+        f"  bought: {{role: primary, kind: count, event: purchase, mde: {{relative: 0.1}}{where}}}\n"
+        f"  seen: {{role: secondary, kind: count, event: visit{where}}}\n"
+    )
+    late = outcome("u1", "purchase", at(-1, 23), 7.0)
+    done = {START: [late, outcome("u1", "visit", at(0, 23), 7.0)]}
+    got = build(spec, tmp_path, {START: [exposure("u1", "a", at(0))]}, done)[START]
+    assert got.events == {"purchase": 1, "visit": 1}
+    assert got.outcome_log.seen == ("visit",)
+
+
 def test_an_event_read_through_two_columns_is_repeated_once(tmp_path: Path) -> None:
     spec = experiment(
         "  paid: {role: primary, kind: mean, event: purchase, value: value, mde: {relative: 0.1}}\n"

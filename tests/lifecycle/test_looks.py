@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from abflow.analysis.looks import PastLook
 from abflow.analysis.readout import Readout, Word
 from abflow.analysis.verdict import Verdict
-from abflow.errors import ExperimentStopped, LifecycleError
+from abflow.errors import ExperimentStopped, GateStopped, LifecycleError
 from abflow.lifecycle.daily import Health
 from abflow.lifecycle.steps import Ended, due, run_step, run_through
 from abflow.simulate.truth import Truth
 from abflow.spec.calendar import Step
-from tests.lifecycle.world import BETTER, EQUAL, EVENTS, World, spec_of, world_at
+from tests.lifecycle.restating import ONLY_TEST, log_file, with_model
+from tests.lifecycle.world import BETTER, EQUAL, EVENTS, NOON, World, spec_of, world_at
 
 MUCH_BETTER = Truth(units_per_day=2000, events=EVENTS, effects={"returned": {"treatment": 0.5}})
 HARMFUL = Truth(
@@ -189,6 +192,48 @@ def test_one_harmful_arm_of_two_is_dropped_and_the_other_goes_on(tmp_path: Path,
     rules = {arm.arm: arm.rule for arm in verdict.arms}
     assert rules["treatment"] == "V2"
     assert (verdict.decision, verdict.winner) == ("promote", "second")
+
+
+def test_a_dropped_arm_that_the_control_answers_leaves_the_test_valid(tmp_path: Path, registry_template: Path) -> None:
+    truth = Truth(units_per_day=3000, events=EVENTS, effects={"returned": {"treatment": -0.8}})
+    variants = spec_of()["variants"] | {"second": {"version": "@challenger", "weight": 0.5}}
+    test = {"start": "2026-10-01", "enroll_days": 4, "days": 5, "why": "a short experiment for the tests"}
+    world = with_model(
+        tmp_path,
+        registry_template,
+        truth,
+        metrics=CAPPED,
+        variants={name: variant | {"weight": 1} for name, variant in variants.items()},
+        phases=ONLY_TEST["phases"] | {"test": test},
+    )
+    bench, dropped = world.bench(), None
+    for outcome in run_through(bench, clock=lambda: NOON):
+        health = bench.store.find(f"health/date={outcome.day}", Health)
+        if dropped is None and health and health.harms:
+            dropped = outcome.day
+            assert [harm.arm for harm in health.harms] == ["treatment"]
+            for later in bench.calendar.test.days_through(bench.calendar.last)[health.number :]:
+                answered_by_control(log_file(world, "exposures", later), "treatment")
+    assert dropped is not None
+    assert dropped < bench.calendar.test.enroll_end - timedelta(days=1)  # others were served by the control
+    verdict = verdict_of(world)
+    assert {arm.arm: arm.rule for arm in verdict.arms}["treatment"] == "V2"
+    assert verdict.rule != "V1"
+    # Before its harm was found nobody but its own version may answer an arm.
+    first = bench.calendar.test.start
+    answered_by_control(log_file(world, "exposures", first), "treatment")
+    run_step(bench, Step.AGGREGATE_DAY, first)
+    with pytest.raises(GateStopped, match="answered by another version"):
+        run_step(bench, Step.CHECK_HEALTH, first)
+
+
+def answered_by_control(file: Path, arm: str) -> None:
+    """Write a day's exposures again as if the control's version had answered an arm."""
+    aside = file.with_suffix(".new")
+    version = f"case variant when '{arm}' then '1' else model_version end"
+    served = f"select * replace ({version} as model_version) from '{file}'"
+    duckdb.connect().execute(f"copy ({served}) to '{aside}' (format parquet)")
+    aside.replace(file)
 
 
 def test_a_better_version_is_not_stopped(tmp_path: Path, registry_template: Path) -> None:

@@ -74,6 +74,7 @@ UNIT_DAY = UnitDay(
         has_ids=True,
         latest=datetime(2026, 10, 1, 23, 59, 59, 999999),  # noqa: DTZ001  UTC without a zone, as logs are read
         largest={"purchase:value": 0.1},
+        of_day=("visit",),
     ),
 )
 PLAN = plan_promotion(

@@ -7,6 +7,7 @@ select
     count(amount) filter (where isfinite(amount)) as with_amounts,
     count(id_low) > 0 as with_id,
     max(happened) as latest,
+    count(*) filter (where {of_day}) > 0 as of_day,
     coalesce(max(abs(amount)), 0) as largest
 from read_parquet({file})
 group by measure

@@ -1,0 +1,63 @@
+"""The A/A gate makes every validity check that the end of the test makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from abflow.analysis.gates import Gate, GateStatus
+from abflow.errors import GateStopped
+from abflow.lifecycle.steps import run_through
+from tests.lifecycle.restating import EVEN, day, log_file, project
+from tests.lifecycle.world import NOON, World
+
+PHASES: dict[str, Any] = {
+    "shadow": {"skip": "nothing is mirrored"},
+    "aa": {"start": "2026-10-01", "enroll_days": 5, "days": 6},
+    "test": {"enroll_days": 3, "days": 4, "why": "a short experiment for the tests"},
+}
+BY_ARM = "case when variant = 'control' or hash(user_id) % 8 = 0 then 'north' else 'south' end"
+
+
+def world_of(root: Path, *, country: str) -> World:
+    """A world that has not begun, whose exposures name a country."""
+    world = project(root, EVEN, phases=PHASES, segments=["country"])
+    for number in range(1, 7):
+        rewrite(log_file(world, "exposures", day(number)), f"select * replace ({country} as country) from '{{file}}'")
+    return world
+
+
+def rewrite(file: Path, query: str) -> None:
+    aside = file.with_suffix(".new")
+    duckdb.connect().execute(f"copy ({query.format(file=file)}) to '{aside}' (format parquet)")
+    aside.replace(file)
+
+
+def aa_gate(world: World) -> Gate:
+    bench = world.bench()
+    assert bench.calendar.aa is not None
+    list(run_through(bench, bench.calendar.aa.last, clock=lambda: NOON))
+    return bench.store.get("gates/aa", Gate, step="aa_check")
+
+
+def test_a_sound_aa_phase_passes(tmp_path: Path) -> None:
+    gate = aa_gate(world_of(tmp_path, country="'everywhere'"))
+    assert gate.status is GateStatus.PASS
+    assert "outcome log" in [check.name for check in gate.checks]
+
+
+def test_an_aa_phase_without_some_days_of_outcomes_does_not_pass(tmp_path: Path) -> None:
+    world = world_of(tmp_path, country="'everywhere'")
+    lost = f"event_type = 'session' and timestamp >= '{day(2)}' and timestamp < '{day(4)}'"
+    for number in (2, 3, 4):  # units of day 2 are observed until day 3; late rows of day 1 come on day 2 all the same
+        rewrite(log_file(world, "outcomes", day(number)), f"select * from '{{file}}' where not ({lost})")
+    with pytest.raises(GateStopped, match="The outcome log has a hole: returned on 2026-10-02"):
+        aa_gate(world)
+
+
+def test_an_aa_phase_whose_arms_live_in_different_countries_does_not_pass(tmp_path: Path) -> None:
+    with pytest.raises(GateStopped, match="The split differs between levels of country"):
+        aa_gate(world_of(tmp_path, country=BY_ARM))
