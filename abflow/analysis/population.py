@@ -15,6 +15,7 @@ from abflow.stats.vector_moments import VectorMoments
 Contamination = Literal["exclude", "keep_first"]
 POLICIES: tuple[Contamination, ...] = ("exclude", "keep_first")
 ENTRY_DAY = "entry_day"  # what units of one day of entry share
+CALENDAR_DAY = "calendar_day"  # what all units did on one day; a unit is in many of these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,8 @@ class Slice:
     """One metric in one variant among units that share something: the day of entry, or a level of a segment.
 
     Attributes:
-        by: `entry_day`, or the segment's name.
+        by: `entry_day`, or the segment's name; or `calendar_day`, which says of all units what they did on a day, so
+            that these slices have units in common.
         level: The day, or the segment's level.
         non_zero: Units with a value other than 0.
         pair: Numerator and denominator of a ratio.

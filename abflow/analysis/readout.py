@@ -251,6 +251,7 @@ class SegmentEffects:
         adjusted_p: Holm over the segments of the plan.
         inconsistency: I², the share of the spread between levels that is more than noise.
         left_out: Levels with too few units.
+        method: What both p-values are of.
     """
 
     metric: str
@@ -262,6 +263,7 @@ class SegmentEffects:
     adjusted_p: float | None
     inconsistency: float | None
     left_out: tuple[str, ...]
+    method: str = "Cochran's Q"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,21 +271,24 @@ class EffectsOverTime:
     """One metric in one arm, day by day; it never decides.
 
     Attributes:
-        by: `entry_day`: units that entered on that day; `day_since_exposure`: the same units, day after day.
+        by: `entry_day`: units that entered on that day; `day_since_exposure`: the same units, day after day;
+            `calendar_day`: what everybody did on that day who had entered by then.
         days: The day, or its number since exposure.
         p_value: That the effect is the same on all days.
         trend_p: That it neither grows nor wears off.
         word: `wears_off`, `grows` or `steady`; None when it could not be tested.
+        method: What `p_value` and then `trend_p` are of; None without them.
     """
 
     metric: str
     arm: str
-    by: Literal["entry_day", "day_since_exposure"]
+    by: Literal["entry_day", "day_since_exposure", "calendar_day"]
     days: tuple[str, ...]
     effects: tuple[Estimate | Unavailable, ...]
     p_value: float | None
     trend_p: float | None
     word: Literal["wears_off", "grows", "steady"] | None
+    method: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from abflow.analysis.population import ENTRY_DAY, POLICIES, Contamination, Measured, Population, Slice
 from abflow.engine.attribution import attribution
+from abflow.engine.calendar_days import calendar_days
 from abflow.engine.database import database
 from abflow.engine.grouped_moments import Group, grouped_moments
 from abflow.engine.history import PastDay
@@ -93,7 +94,7 @@ def measure(
 
 
 def measure_in_depth(spec: ExperimentSpec, recorded: Recorded, *, resources: Resources = WHOLE_MACHINE) -> Population:
-    """The same, with what only a look shows: by segment, by day since exposure, other experiments, and every row."""
+    """The same, with what only a look shows: by segment, by day, other experiments, and every row."""
     state, days, end = recorded.state.made, recorded.partitions, recorded.end
     with open_phase(spec, recorded, resources) as (db, metrics):
         population = _population(db, spec, recorded, metrics)
@@ -102,9 +103,10 @@ def measure_in_depth(spec: ExperimentSpec, recorded: Recorded, *, resources: Res
         outcomes = [measure for measure in measures_of(spec) if not measure.of_exposures]
         if outcomes:
             show_rows_once(db, days, outcomes, every=measures_of(spec), aa=recorded.aa)
+        slices = (*population.slices, *chain.from_iterable(by_segment))
         return replace(
             population,
-            slices=(*population.slices, *chain.from_iterable(by_segment)),
+            slices=(*slices, *(calendar_days(db, spec, recorded.period, days, end=end) if outcomes else ())),
             segments=segment_units(db, segments, weighed=reads_propensities(spec, state)),
             overlaps=overlaps(db, days, end=end),
             daily=daily_effects(db, spec, recorded.period, days, end=end) if outcomes else (),

@@ -14,8 +14,17 @@ from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import MeanMetric, Metric, ProportionMetric, Role
 from abflow.stats.result import Estimate
 
-BY_IN_WORDS = {"entry_day": "by day of entry", "day_since_exposure": "by day since exposure"}
-UNITS_IN_WORDS = {"entry_day": "Other units on each day", "day_since_exposure": "The same units on every day"}
+BY_IN_WORDS = {
+    "entry_day": "by day of entry",
+    "day_since_exposure": "by day since exposure",
+    "calendar_day": "by calendar day",
+}
+UNITS_IN_WORDS = {
+    "entry_day": "Other units on each day",
+    "day_since_exposure": "The same units on every day",
+    "calendar_day": "Everybody who had entered by the end of the day",
+}
+ACROSS = {"entry_day": "day of entry", "day_since_exposure": "day since exposure", "calendar_day": "calendar day"}
 WORD = {
     "wears_off": ("wears off", Tone.OPEN),
     "grows": ("grows", Tone.OPEN),
@@ -94,7 +103,8 @@ def trends_of(spec: ExperimentSpec, over_time: Sequence[EffectsOverTime]) -> Tre
         return None
     ordered = sorted(over_time, key=lambda found: list(spec.metrics).index(found.metric))
     deciding = [found for found in ordered if spec.metrics[found.metric].role is Role.PRIMARY]
-    rest = [found for found in ordered if spec.metrics[found.metric].role is not Role.PRIMARY]
+    tested = [found for found in ordered if found.by != "calendar_day"]
+    rest = [found for found in tested if spec.metrics[found.metric].role is not Role.PRIMARY]
     return Trends(
         primary=tuple(_line(spec, found) for found in deciding), others=tuple(_line(spec, found) for found in rest)
     )
@@ -116,12 +126,12 @@ def _line(spec: ExperimentSpec, found: EffectsOverTime) -> TrendLine:
 
 def _each_day(found: EffectsOverTime) -> str:
     confidences = {effect.confidence for effect in found.effects if isinstance(effect, Estimate)}
-    return f", each with its own {coverage(min(confidences))} interval" if confidences else ""
+    return f"; each day has its own {coverage(min(confidences))} interval" if confidences else ""
 
 
 def _uncapped(metric: Metric, found: EffectsOverTime) -> str:
     """A cap is over what a unit did in its whole window, so single days have none."""
-    capped = isinstance(metric, MeanMetric) and metric.cap is not None and found.by == "day_since_exposure"
+    capped = isinstance(metric, MeanMetric) and metric.cap is not None and found.by != "entry_day"
     return " Values of single days are not capped." if capped else ""
 
 
@@ -136,6 +146,8 @@ def _test(found: EffectsOverTime) -> str:
 
 
 def _why_untested(found: EffectsOverTime) -> str:
+    if found.by == "calendar_day":
+        return "units are in many of these days, so the days are not tested against each other"
     why = [effect.detail for effect in found.effects if not isinstance(effect, Estimate)]
     return why[0] if why else "the days could not be compared"
 
@@ -163,7 +175,7 @@ def _plot(metric: Metric, found: EffectsOverTime) -> DaysPlot | None:
         high=high,
         better=metric.sign,
         unit="pp" if scale == 100 else "",
-        across="day of entry" if found.by == "entry_day" else "day since exposure",
+        across=ACROSS[found.by],
         cut=tuple(found.days[day.at] for day in days if day.lower < low or day.upper > high),
         missing=tuple(day for at, day in enumerate(found.days) if at not in drawn),
         described=f"Effect on {found.metric} {BY_IN_WORDS[found.by]}. {told}.",

@@ -12,7 +12,7 @@ from abflow.analysis.compare import beats, compare
 from abflow.analysis.gates import Status
 from abflow.analysis.outcome_holes import outcome_holes
 from abflow.analysis.over_time import over_time
-from abflow.analysis.population import ENTRY_DAY, DailyEffects, Overlap, SegmentUnits, Slice
+from abflow.analysis.population import CALENDAR_DAY, ENTRY_DAY, DailyEffects, Overlap, SegmentUnits, Slice
 from abflow.analysis.segments import by_segment
 from abflow.stats.moments import JointMoments, Moments
 from abflow.stats.result import Estimate
@@ -113,6 +113,7 @@ def test_an_effect_that_wears_off_over_the_days_of_entry_is_named() -> None:
     days = {f"2026-10-{8 + n:02}": (200, 400 - 30 * n) for n in range(7)}
     (found,) = over_time(spec_of(), population_of(slices=parts(ENTRY_DAY, days, n=2000)))
     assert (found.by, found.word) == ("entry_day", "wears_off")
+    assert found.method == "Cochran's Q; weighted least squares, z"
     assert found.trend_p is not None
     assert found.trend_p < 0.001
     assert len(found.effects) == len(found.days) == 7
@@ -133,6 +134,21 @@ def test_days_since_exposure_are_read_with_their_covariance() -> None:
         spec_of({"spent": SPENT}), population_of(daily=(days("old", 1.0, 1.0, 1.0), days("new", 1.0, 1.05, 1.1)))
     )
     assert [(each.by, each.word, each.days) for each in found] == [("day_since_exposure", "grows", ("1", "2", "3"))]
+    assert found[0].method == "Hotelling's T²; Welch t of the units' slopes"
+
+
+def test_calendar_days_are_shown_and_not_tested_against_each_other() -> None:
+    shown = {f"2026-10-{8 + n:02}": (200, 300 - 30 * n) for n in range(3)}
+    (found,) = over_time(spec_of(), population_of(slices=parts(CALENDAR_DAY, shown, n=2000)))
+    assert (found.by, found.days, found.p_value, found.trend_p, found.word) == (
+        "calendar_day",
+        tuple(shown),
+        None,
+        None,
+        None,
+    )
+    effects = [effect.value for effect in found.effects if isinstance(effect, Estimate)]
+    assert effects == pytest.approx([0.05, 0.035, 0.02])
 
 
 def test_several_controls_are_one_on_every_day() -> None:

@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from abflow.analysis.compare import compare
-from abflow.analysis.population import Overlap, Population
+from abflow.analysis.population import CALENDAR_DAY, Overlap, Population
+from abflow.engine import calendar_days
 from abflow.engine.measuring import measure_in_depth
 from abflow.errors import ContractBroken
 from abflow.spec.experiment import ExperimentSpec
-from abflow.stats.moments import EMPTY, Moments
+from abflow.stats.moments import EMPTY, Moments, moments_of
 from tests.engine.small_logs import (
     START,
     Days,
@@ -96,7 +98,7 @@ def test_new_users_are_told_apart_whatever_the_log_calls_them_and_nobody_asks(tm
     shown = [exposure(f"u{n}", "a", at(0, 1), is_new_user=value) for n, value in enumerate(spellings)]
     got = look(tmp_path, shown, spec=experiment())
     assert units_of(got, "is_new_user") == {"true": 7, "false": 5, "sometimes": 1, "(missing)": 2}
-    assert {part.by for part in got.slices} == {"entry_day", "is_new_user"}
+    assert {part.by for part in got.slices} == {"entry_day", "calendar_day", "is_new_user"}
 
 
 def test_on_a_day_whose_log_does_not_tell_new_users_apart_they_are_missing(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_on_a_day_whose_log_does_not_tell_new_users_apart_they_are_missing(tmp_p
 def test_a_log_that_never_tells_new_users_apart_has_no_such_segment(columns: Row, tmp_path: Path) -> None:
     got = look(tmp_path, [exposure("u", "a", at(0, 1), **columns)], spec=experiment())
     assert got.segments == ()
-    assert {part.by for part in got.slices} == {"entry_day"}
+    assert {part.by for part in got.slices} == {"entry_day", "calendar_day"}
 
 
 # Days since exposure
@@ -167,6 +169,62 @@ def test_ratios_have_no_days_since_exposure(tmp_path: Path) -> None:
     metric = ONE_METRIC + "  ctr: {role: secondary, kind: ratio, numerator: visit, denominator: exposures}\n"
     got = look(tmp_path, [exposure("u", "a", at(0))], spec=experiment(metric))
     assert {each.metric for each in got.daily} == {"visits"}
+
+
+# Calendar days
+
+
+def on_days(population: Population, metric: str = "visits", variant: str = "a") -> dict[str, tuple[int, float]]:
+    """Units and mean of every day, as its place in the test."""
+    found = population.sliced(metric, CALENDAR_DAY, "exclude")
+    return {part.level[-2:]: (part.moments.n, part.moments.mean) for part in found if part.variant == variant}
+
+
+def test_on_a_calendar_day_everybody_counts_who_had_entered_by_its_end(tmp_path: Path) -> None:
+    tick = timedelta(microseconds=1)
+    shown = [exposure("early", "a", at(0)), exposure("late", "a", at(2) - tick), exposure("later", "a", at(2))]
+    done = [outcome("early", "visit", moment) for moment in (at(0), at(1) - tick, at(1), at(2), at(3), at(5))]
+    done += [outcome("late", "visit", at(1)), outcome("late", "visit", at(2) - tick), outcome("nobody", "visit", at(1))]
+    got = on_days(look(tmp_path, shown, done, spec=experiment(ONE_METRIC)))
+    assert got == {"02": (1, 2.0), "03": (2, 1.0), "04": (3, 1 / 3), "05": (3, 1 / 3), "06": (3, 0.0)}
+
+
+def test_a_unit_whose_window_is_over_is_on_no_later_calendar_day(tmp_path: Path) -> None:
+    shown = [exposure("u", "a", at(0, 6)), exposure("v", "a", at(1))]
+    done = [outcome("u", "visit", at(1, 5)), outcome("u", "visit", at(1, 6)), outcome("v", "visit", at(1, 23))]
+    metric = ONE_METRIC.replace("visit,", "visit, window_days: 1,")
+    got = on_days(look(tmp_path, shown, done, spec=experiment(metric)))
+    assert got == {"02": (1, 0.0), "03": (2, 1.0)}
+
+
+def test_calendar_days_add_up_to_what_the_state_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a window every event that counts is on one day; units are read three at a time."""
+    monkeypatch.setattr(calendar_days, "UNITS_AT_ONCE", 3)
+    random = np.random.default_rng(20261123)
+    units = {f"u{n}": "ab"[n % 2] for n in range(11)}
+    shown = [exposure(unit, variant, at(0, random.uniform(0, 72))) for unit, variant in units.items()]
+    done = [outcome(f"u{random.integers(13)}", "visit", at(0, random.uniform(0, 130))) for _ in range(90)]
+    got = look(tmp_path, shown, done, spec=experiment(ONE_METRIC))
+    for variant in "ab":
+        whole = got.of("visits", variant, "exclude")
+        assert whole is not None
+        days = on_days(got, variant=variant)
+        assert sum(n * mean for n, mean in days.values()) == pytest.approx(whole.moments.n * whole.moments.mean)
+        assert days["06"][0] == whole.moments.n
+    parts = [part for part in got.sliced("visits", CALENDAR_DAY, "exclude") if part.level == "2026-03-05"]
+    by_hand = {
+        variant: [
+            sum(
+                row["user_id"] == unit and entered <= row["timestamp"] and row["timestamp"].date().day == 5
+                for row in done
+            )
+            for unit, entered in ((row["user_id"], row["timestamp"]) for row in shown if row["variant"] == variant)
+        ]
+        for variant in "ab"
+    }
+    for part in parts:
+        assert part.moments.m2 == pytest.approx(moments_of(by_hand[part.variant]).m2)
+        assert part.non_zero == np.count_nonzero(by_hand[part.variant])
 
 
 # Other experiments

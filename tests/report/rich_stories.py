@@ -186,13 +186,13 @@ def course(
     metric: str = "retained",
     arm: str = "treatment",
     *,
-    by: Literal["entry_day", "day_since_exposure"] = "entry_day",
+    by: Literal["entry_day", "day_since_exposure", "calendar_day"] = "entry_day",
     days: int = 14,
     scale: float = 1.0,
 ) -> EffectsOverTime:
     """A benefit that wears off, with one day that shows nothing."""
     first = date(2026, 10, 18)
-    names = [str(first + timedelta(days=n)) if by == "entry_day" else str(n + 1) for n in range(days)]
+    names = [str(n + 1) if by == "day_since_exposure" else str(first + timedelta(days=n)) for n in range(days)]
     effects: list[Estimate | Unavailable] = [
         estimate(scale * (0.026 - 0.0016 * n + 0.004 * (-1) ** n), scale * (0.016 + 0.001 * (n % 4)))
         for n in range(days)
@@ -210,6 +210,11 @@ def course(
         trend_p=0.0113,
         word="wears_off",
     )
+
+
+def calendar(arm: str = "treatment") -> EffectsOverTime:
+    """Every day of a test, the last of them after enrolment."""
+    return replace(course(arm=arm, by="calendar_day", days=21, scale=0.5), p_value=None, trend_p=None, word=None)
 
 
 def untested_course(metric: str = "refunds", arm: str = "treatment") -> EffectsOverTime:
@@ -240,6 +245,7 @@ def everything(spec: ExperimentSpec) -> Readout:
         for found in (
             course(arm=arm),
             course(arm=arm, by="day_since_exposure", days=7, scale=0.3),
+            calendar(arm),
             replace(course("revenue", arm), word="steady", trend_p=0.61),
             replace(course("complaints", arm), word="grows"),
             untested_course(arm=arm),

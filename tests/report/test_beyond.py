@@ -110,7 +110,7 @@ def test_only_the_primarys_segments_are_open_and_the_others_say_their_answer_fol
 def test_days_show_a_picture_for_the_primary_and_a_line_for_every_other_metric() -> None:
     html = section(PAGE, "time")
     shown, folded = html.split("<details>")
-    assert shown.count('role="img"') == 2  # by day of entry, and by day since exposure
+    assert shown.count('role="img"') == 3  # by day of entry, by day since exposure, by calendar day
     assert 'aria-label="Effect on retained by day of entry. 2026-10-18: ' in shown
     text = Page(shown).text
     assert "retained, by day of entry ? wears off" in text

@@ -10,7 +10,7 @@ from abflow.analysis.readout import EffectsOverTime
 from abflow.report.over_time import DaysPlot, TrendLine, Trends, trends_of
 from abflow.report.tones import Tone
 from abflow.stats.result import Estimate
-from tests.report.rich_stories import NO_SPREAD, TOO_FEW_DAYS, course, untested_course
+from tests.report.rich_stories import NO_SPREAD, TOO_FEW_DAYS, calendar, course, untested_course
 from tests.report.stories import estimate, spec_of
 
 SPEC = spec_of()
@@ -50,11 +50,23 @@ def test_the_primary_comes_first_and_the_others_in_the_order_of_the_plan() -> No
     assert [line.metric for line in read.others] == ["revenue", "complaints"]
 
 
+def test_calendar_days_of_the_primary_are_shown_and_say_why_they_are_not_tested() -> None:
+    days = calendar()
+    read = trends(course(), days, replace(days, metric="revenue"))
+    assert [line.by for line in read.primary] == ["by day of entry", "by calendar day"]
+    assert read.others == ()
+    line = read.primary[1]
+    assert line.units.startswith("Everybody who had entered by the end of the day; each day has its own 95 %")
+    assert line.test == "Units are in many of these days, so the days are not tested against each other"
+    assert line.plot is not None
+    assert line.plot.across == "calendar day"
+
+
 def test_the_word_stands_with_its_p_values() -> None:
     line = line_of(course())
     assert (line.word, line.tone) == ("wears off", Tone.OPEN)
     assert line.test == "Trend: p 0.0113; any difference between days: p 0.0871"
-    assert line.units == "Other units on each day, each with its own 95 % interval."
+    assert line.units == "Other units on each day; each day has its own 95 % interval."
     assert line_of(replace(course(), word="steady")).tone is Tone.CALM
     assert line_of(replace(course(), trend_p=None)).test == "Any difference between days: p 0.0871"
 
