@@ -112,6 +112,9 @@ def _check_method(spec: ExperimentSpec) -> None:
     if method in ("group_sequential", "sprt") and spec.primary.window_days is None:
         wrong = f"is missing; {method} counts a unit once, when it is mature. always_valid may run without"
         raise FieldError("metrics", spec.primary_name, "window_days", wrong=wrong)
+    if method == "sprt" and spec.primary.mde is None:
+        wrong = "is missing; sprt weighs no effect against one of the mde's size"
+        raise FieldError("metrics", spec.primary_name, "mde", wrong=wrong)
     if not analysis.is_sequential:
         return
     for name, metric in spec.metrics.items():

@@ -69,6 +69,13 @@ def test_a_method_that_counts_mature_units_needs_a_window(analysis: dict[str, An
     assert planned(BOUGHT, analysis={"method": "always_valid"}).looks
 
 
+def test_a_likelihood_ratio_needs_an_effect_to_weigh_whatever_the_preset() -> None:
+    lossless = {name: value for name, value in WINDOWED.items() if name != "mde"} | {"margin": {"relative": -0.02}}
+    assert planned(lossless, analysis={"method": "always_valid", "preset": "do_no_harm"})
+    with pytest.raises(ValidationError, match=r"metrics\.bought\.mde: is missing; sprt weighs"):
+        planned(lossless, analysis={"method": "sprt", "preset": "do_no_harm"})
+
+
 def test_a_percentile_cap_moves_from_look_to_look() -> None:
     capped = SPENT | {"cap": "p99", "window_days": 3}
     with pytest.raises(ValidationError, match="always_valid needs a value"):
