@@ -80,7 +80,10 @@ def plan(
     *,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(help="METRIC=VALUE[,SD]: a metric's value and spread per unit; may be given several times."),
+        typer.Option(
+            help="METRIC=VALUE[,SD]: a metric's value and spread per unit; of a ratio over rows also "
+            "METRIC=VALUE,SD,ROWS,CORRELATION of rows. May be given several times."
+        ),
     ] = None,
     units_per_day: Annotated[float | None, typer.Option(help="New units a day, all arms together.")] = None,
     correlation: Annotated[

@@ -22,8 +22,9 @@ from abflow.lifecycle.bench import Bench, reading
 from abflow.settings import Settings
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.loading import load_experiment
-from abflow.spec.metrics import ProportionMetric
+from abflow.spec.metrics import ProportionMetric, RatioMetric
 from abflow.spec.support import not_yet
+from abflow.stats.clustered_rows import linearised_sd
 
 # Units of the A/A phase that are read at most: so many for each unit of a played experiment, or so many in all.
 MOST_PER_UNIT, MOST_AT_LEAST = 10, 10_000
@@ -53,7 +54,8 @@ def plan_experiment(
     Args:
         experiment: Its name, or the path of its file; the file may ask for what this version cannot run yet.
         settings: Where things are.
-        baselines: Assumed values as text, METRIC=VALUE or METRIC=VALUE,SD.
+        baselines: Assumed values as text, METRIC=VALUE or METRIC=VALUE,SD; of a ratio over rows also
+            METRIC=VALUE,SD,ROWS,CORRELATION[,VARIATION], where SD is that of a row.
         units_per_day: Assumed new units of all arms.
         correlation: Assumed correlation of a unit's value with its history, for CUPED without an A/A phase.
 
@@ -142,8 +144,16 @@ def _baseline(spec: ExperimentSpec, text: str) -> tuple[str, Assumed]:
         values = [float(number) for number in numbers.split(",")]
     except ValueError:
         values = []
-    if not 1 <= len(values) <= 2 or not all(map(math.isfinite, values)):
-        raise SpecError(f"baseline {text!r}: write METRIC=VALUE, or METRIC=VALUE,SD, such as revenue=20,50")
+    numbers_known = (1, 2, 4, 5) if isinstance(metric, RatioMetric) else (1, 2)
+    if len(values) not in numbers_known or not all(map(math.isfinite, values)):
+        by_rows = (
+            "; of a ratio over rows also METRIC=VALUE,SD,ROWS,CORRELATION[,VARIATION]: SD of a row, rows of a unit, "
+            "their intraclass correlation, coefficient of variation of the units' rows"
+        )
+        raise SpecError(
+            f"baseline {text!r}: write METRIC=VALUE, or METRIC=VALUE,SD, such as revenue=20,50"
+            f"{by_rows if isinstance(metric, RatioMetric) else ''}"
+        )
     if isinstance(metric, ProportionMetric):
         if len(values) == 2 or not 0 <= values[0] <= 1:
             raise SpecError(f"baseline {text!r}: {name} is a proportion; give its rate alone, between 0 and 1")
@@ -152,6 +162,13 @@ def _baseline(spec: ExperimentSpec, text: str) -> tuple[str, Assumed]:
             f"baseline {text!r}: {name} is a {metric.kind}, so its standard deviation per unit is needed too: "
             f"{name}={numbers.split(',')[0]},SD"
         )
+    if len(values) > 3:
+        value, row_sd, rows, correlation, *variation = values
+        try:
+            sd = linearised_sd(row_sd, rows, correlation, variation=sum(variation))
+        except SpecError as error:
+            raise SpecError(f"baseline {text!r}: {error}") from error
+        return name.strip(), Assumed(mean=value, sd=sd)
     return name.strip(), Assumed(mean=values[0], sd=values[1] if len(values) == 2 else None)
 
 

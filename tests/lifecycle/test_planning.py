@@ -255,6 +255,23 @@ def test_an_assumption_that_makes_no_sense_says_what_would(world: World, text: s
     assert said in str(caught.value)
 
 
+def test_a_ratio_may_be_described_by_its_rows(world: World) -> None:
+    """By hand: 0.2 sqrt((1 + 9 * 0.2) / 10), and with rows that vary 0.2 sqrt((1 + (1.25 * 10 - 1) * 0.2) / 10)."""
+    clicks = {"role": "guardrail", "kind": "ratio", "numerator": "session", "denominator": "exposures"}
+    world.write(metrics=world.plain["metrics"] | {"clicks": clicks | {"margin": {"absolute": -0.01}}})
+    for text, sd in (("clicks=0.04,0.2,10,0.2", 0.105830), ("clicks=0.04,0.2,10,0.2,0.5", 0.114891)):
+        (row,) = [row for row in planned(world, *ASSUMED, text).table.rows if row.metric == "clicks"]
+        assert (row.baseline, row.source) == (0.04, "assumed")
+        assert row.sd == pytest.approx(sd, abs=1e-6)
+    for wrong, why in (
+        ("clicks=0.04,0.2,10", "METRIC=VALUE,SD,ROWS,CORRELATION"),
+        ("clicks=0.04,0.2,10,2", "correlation of 2"),
+        ("revenue=20,50,10,0.2", "write METRIC=VALUE"),
+    ):
+        with pytest.raises(SpecError, match=f"baseline '{wrong}'.*{re.escape(why)}"):
+            planned(world, *ASSUMED, wrong)
+
+
 @pytest.mark.parametrize("per_day", [0.0, -1.0, float("nan"), float("inf")])
 def test_units_a_day_must_come(world: World, per_day: float) -> None:
     with pytest.raises(SpecError, match="units a day are impossible"):
