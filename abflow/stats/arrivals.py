@@ -116,6 +116,9 @@ def each_look(
 ) -> Iterator[Arrivals]:
     """Arrivals at every look of a series.
 
+    The density of S at the next look is g_k(s) = ∫ g_(k-1)(u) φ((s - u - drift Δ) / sqrt(Δ)) / sqrt(Δ) du over the u
+    between the bounds, with Δ = t_k - t_(k-1).
+
     Args:
         fractions: Information at each look as a share of the plan, increasing; it may pass 1.
         lower: Bounds of Z that end a run from below, at every look but the last, whose bounds end nothing.

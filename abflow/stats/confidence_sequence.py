@@ -44,7 +44,7 @@ def sequence_bounds(
     planned: int,
     alpha: float,
 ) -> SequenceBounds | Unavailable:
-    """Bounds of an effect that may be read at every look.
+    """Bounds of an effect that may be read at every look: value ± se times `two_sided_multiplier` or the one-sided.
 
     Args:
         value: The effect's estimate from all units so far.
@@ -59,7 +59,8 @@ def sequence_bounds(
         SpecError: The error level or the planned units are impossible.
 
     References:
-        Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Annals of Statistics; arXiv 2103.06476v9.
+        Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Annals of Statistics 52, 2613-2640; arXiv 2103.06476v9,
+        theorem 2.2.
     """
     needed = _needed_nonzero(*units)
     if min(units) < MIN_UNITS_PER_ARM or nonzero < needed:
@@ -93,11 +94,18 @@ def _needed_nonzero(control: int, treatment: int) -> int:
 def two_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
     """Standard errors on either side of the estimate after `n` units of both arms.
 
+    sqrt(2 (nρ² + 1) / (nρ²) ln(sqrt(nρ² + 1) / α)), ρ² tuned to α.
+
+    Args:
+        n: Units so far, both arms together.
+        alpha: Chance that either end is ever wrong.
+        planned: Units of both arms at the planned end.
+
     Raises:
         SpecError: The error level or the planned units are impossible.
 
     References:
-        arXiv 2103.06476v9, theorem 2.2.
+        arXiv 2103.06476v9, theorem 2.2, equation 8.
     """
     spread = n * rho2(alpha, planned=planned)
     return math.sqrt(2 * (spread + 1) / spread * math.log(math.sqrt(spread + 1) / alpha))
@@ -105,6 +113,13 @@ def two_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
 
 def one_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
     """Standard errors to a bound on one side after `n` units of both arms.
+
+    sqrt(2 (nρ² + 1) / (nρ²) ln(1 + sqrt(nρ² + 1) / (2α))), ρ² tuned to 2α.
+
+    Args:
+        n: Units so far, both arms together.
+        alpha: Chance that this bound is ever wrong.
+        planned: Units of both arms at the planned end.
 
     Raises:
         SpecError: The error level or the planned units are impossible.
@@ -119,8 +134,14 @@ def one_sided_multiplier(n: int, *, alpha: float, planned: int) -> float:
 def rho2(alpha: float, *, planned: int) -> float:
     """The tuning that makes the sequence tightest at the planned number of units.
 
+    ρ² = (-2 ln α + ln(1 - 2 ln α)) / planned
+
+    Args:
+        alpha: Two-sided error level; twice a one-sided one.
+        planned: Units of both arms at the planned end.
+
     References:
-        arXiv 2103.06476v9, the appendix on tuning rho.
+        arXiv 2103.06476v9, appendix B.2, equation 50, squared.
 
     Raises:
         SpecError: The error level or the planned size is impossible.
@@ -136,7 +157,8 @@ def rho2(alpha: float, *, planned: int) -> float:
 def always_valid_p(value: float, se: float, *, n: int, planned: int, alpha: float) -> float:
     """The smallest error level at which the sequence, as tuned, leaves 0 out: a p-value valid at every look.
 
-    The tuning stays that of `alpha`, because a tuning that follows the data would not be valid.
+    p = sqrt(nρ² + 1) exp(-z² nρ² / (2 (nρ² + 1))), at most 1, with z = value / se. The tuning stays that of
+    `alpha`, because a tuning that follows the data would not be valid.
 
     Args:
         value: The effect's estimate from all units so far.
@@ -167,6 +189,8 @@ def _require_error(value: float, se: float) -> None:
 
 def always_valid_p_one_sided(value: float, se: float, *, n: int, planned: int, alpha: float) -> float:
     """The smallest error level at which the one-sided sequence, as tuned, lies above 0; valid at every look.
+
+    p = sqrt(nρ² + 1) / (2 (exp(z² nρ² / (2 (nρ² + 1))) - 1)), at most 1, with z = value / se above 0.
 
     Args:
         value: The estimate from all units so far; below 0 there is nothing to show.

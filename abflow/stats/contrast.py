@@ -56,7 +56,7 @@ class Contrast:
 
     @property
     def dof(self) -> float:
-        """Degrees of freedom of Student's t.
+        """Degrees of freedom of Student's t: (v_c + v_t)² / (v_c²/(n_c - 1) + v_t²/(n_t - 1)).
 
         References:
             Welch (1947), Biometrika 34, 28-35; Satterthwaite (1946), Biometrics Bulletin 2, 110-114.
@@ -88,6 +88,15 @@ class Contrast:
 def estimate_by_t(value: float, se: float, *, dof: float, confidence: float, method: str) -> Estimate:
     """An estimate with the two-sided interval and p-value of Student's t.
 
+    value ± t se, and p = 2 P(T > abs(value) / se).
+
+    Args:
+        value: The estimate, in any unit.
+        se: Its standard error, in the same unit, above 0.
+        dof: Degrees of freedom of t.
+        confidence: Coverage of the interval.
+        method: Name of the method.
+
     Raises:
         SpecError: The confidence is not between 0.5 and 1.
     """
@@ -104,5 +113,5 @@ def estimate_by_t(value: float, se: float, *, dof: float, confidence: float, met
 
 
 def variance_of_mean(arm: Moments) -> float:
-    """Squared standard error of an arm's mean; exactly 0 when its units differ by rounding only."""
+    """Squared standard error of an arm's mean, s²/n; exactly 0 when its units differ by rounding only."""
     return 0.0 if arm.is_constant else arm.variance / arm.n

@@ -42,6 +42,7 @@ def crossing_probabilities(
 ) -> Crossings:
     """How often each bound is the first one crossed.
 
+    S_k = Z_k sqrt(t_k) has independent steps, normal with mean drift (t_k - t_(k-1)) and variance t_k - t_(k-1).
     With drift 0 the chances add up to the type I error, with a real effect to the power.
 
     Args:
@@ -73,6 +74,12 @@ def drift_for_power(
     bounds: Sequence[float], fractions: Sequence[float], *, power: float, lower: Sequence[float] | None = None
 ) -> float:
     """The mean of Z at information 1 with which a test crosses upwards this often.
+
+    Args:
+        bounds: Of Z at each look.
+        fractions: Information at each look as a share of the plan, increasing.
+        power: Chance to cross, above the error level.
+        lower: As in `crossing_probabilities`.
 
     Raises:
         SpecError: The power does not exceed the error level, or bounds and looks do not fit one another.

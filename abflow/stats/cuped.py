@@ -74,7 +74,9 @@ class Cuped:
 def cuped_of_means(arms: Sequence[VectorMoments]) -> Cuped:
     """Means, counts or proportions adjusted by the same metric before the test.
 
-    Each arm's covariate is centred at the control's mean: the control keeps the mean that was observed, and
+    y - θ (x - m_x), θ = cov(x, y) / var(x) over the units of all arms, which leaves 1 - ρ² of the variance.
+
+    Each arm's covariate is centred at the control's mean m_x: the control keeps the mean that was observed, and
     a lift is relative to that mean. Centred anywhere else the differences are the same.
 
     Args:
@@ -95,6 +97,8 @@ def cuped_of_means(arms: Sequence[VectorMoments]) -> Cuped:
 
 def cuped_of_ratios(arms: Sequence[VectorMoments]) -> Cuped | Unavailable:
     """Ratios adjusted by the same ratio before the test.
+
+    As `cuped_of_means`, y being R + (num - R den) / m_den of each unit during the test, and x the same before it.
 
     Args:
         arms: Per unit numerator, denominator, and both again before the test; the control first.

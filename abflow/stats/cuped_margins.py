@@ -24,7 +24,7 @@ def cuped_margin_bounds(
     """One-sided bounds of the adjusted effect plus its margin.
 
     An absolute margin is `margin_bounds` on the adjusted arms. A relative margin r needs the variance of
-    m_t - (1 - s·r) m_c - theta (x_t - x_c): the control's outcome is scaled and its covariate is not, so
+    m_t - (1 - s·r) m_c - θ (x_t - x_c): the control's outcome is scaled and its covariate is not, so
     that the adjusted arms do not say it. Taken from them it is too small by about r²·rho²/(2 - 2 rho²) of itself.
 
     Args:

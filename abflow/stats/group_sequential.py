@@ -22,6 +22,9 @@ def spending_bounds(
 ) -> tuple[float, ...]:
     """Bounds of abs(Z) at planned looks, by a spending function.
 
+    b_k solves P(abs(Z_j) < b_j for all j < k, Z_k > b_k) = f(t_k) - f(t_(k-1)) when there is no effect, f being what
+    one side has spent.
+
     `alpha` is two-sided and spent as symmetric one-sided halves: each side spends alpha/2 by itself. (Tables
     that spend the two-sided level at once: `spending=OBRIEN_FLEMING_WHOLE`.)
 
@@ -139,6 +142,10 @@ def _why_no_look(before: Look, fraction: float) -> Unavailable | None:
 def pocock_constant(looks: int, *, alpha: float) -> float:
     """The bound of abs(Z) that is the same at each of several equally spaced looks.
 
+    Args:
+        looks: Planned, at equal distances.
+        alpha: Two-sided error level of the whole test.
+
     Raises:
         SpecError: There is no look, or the error level is impossible.
 
@@ -151,6 +158,10 @@ def pocock_constant(looks: int, *, alpha: float) -> float:
 def obrien_fleming_constant(looks: int, *, alpha: float) -> float:
     """The last bound of O'Brien and Fleming's design; at look k of K the bound is this times sqrt(K/k).
 
+    Args:
+        looks: Planned, at equal distances.
+        alpha: Two-sided error level of the whole test.
+
     Raises:
         SpecError: There is no look, or the error level is impossible.
 
@@ -162,6 +173,8 @@ def obrien_fleming_constant(looks: int, *, alpha: float) -> float:
 
 def wang_tsiatis_bounds(fractions: Sequence[float], *, alpha: float, shape: float) -> tuple[float, ...]:
     """Bounds of abs(Z) that fall as fraction**(shape - 1/2).
+
+    b_k = C (t_k / t_K)^(shape - 1/2), with the C that ends a run upwards with a chance of alpha / 2 in all.
 
     Args:
         fractions: Information at each look, increasing.
@@ -211,6 +224,9 @@ def inflation_factor(
 ) -> float:
     """How many times the units of a fixed test the whole plan needs for the same power.
 
+    drift² t_K / (z_(alpha/2) + z_(1-power))², drift being the mean of Z at information 1 that has this power and z_q
+    the point that a normal exceeds with chance q.
+
     Args:
         fractions: Information at each look as a share of the plan.
         alpha: Two-sided error level.
@@ -232,6 +248,12 @@ def inflation_factor(
 
 def naive_error(looks: int, *, alpha: float) -> float:
     """How often an equal version is called different when each of several looks uses the one-look bound.
+
+    P(abs(Z_k) > z_(alpha/2) for some k) without an effect.
+
+    Args:
+        looks: At equal distances.
+        alpha: Two-sided error level of each.
 
     Raises:
         SpecError: There is no look, or the error level is impossible.

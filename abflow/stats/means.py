@@ -23,6 +23,14 @@ def difference_in_means(
 ) -> Estimate | Unavailable:
     """Treatment mean minus control mean, with a Welch interval.
 
+    m_t - m_c ± t sqrt(s_c²/n_c + s_t²/n_t), t with the degrees of freedom of `Contrast.dof`.
+
+    Args:
+        control: Moments per unit.
+        treatment: The same of the other arm.
+        confidence: Coverage of the interval.
+        min_units: Fewest units per arm.
+
     Raises:
         SpecError: The confidence is not between 0.5 and 1.
 
@@ -50,8 +58,14 @@ def difference_in_ratios(
 ) -> Estimate | Unavailable:
     """Treatment ratio minus control ratio, sum over sum, the unit as cluster.
 
-    Student's t with Welch's degrees of freedom on the linearised units; with a denominator of 1 in every
-    unit this is the difference in means.
+    An arm's R = Σx / Σy has the variance (s_x² - 2 R s_xy + R² s_y²) / (n m_y²). Student's t with Welch's degrees
+    of freedom on the linearised units; with a denominator of 1 in every unit this is the difference in means.
+
+    Args:
+        control: Moments of numerator x and denominator y per unit.
+        treatment: The same of the other arm.
+        confidence: Coverage of the interval.
+        min_units: Fewest units per arm.
 
     Raises:
         SpecError: The confidence is not between 0.5 and 1.
@@ -122,8 +136,17 @@ def relative_lift(
 ) -> RelativeLift | Unavailable:
     """Treatment over control minus 1, by the delta method and by Fieller.
 
+    With r = m_t / m_c and the variances v of the means in units of m_c²: by the delta method
+    r - 1 ± t sqrt(v_t + r² v_c); by Fieller (r ± z sqrt(v_t (1 - g) + r² v_c)) / (1 - g) - 1, where g = z² v_c.
+
     Refused when the control mean's 95 % interval holds 0, or the control mean is negative. The delta interval
     uses the degrees of freedom of the absolute difference, of which it is the reading aid.
+
+    Args:
+        control: Moments per unit.
+        treatment: The same of the other arm.
+        confidence: Coverage of both intervals.
+        min_units: Fewest units per arm.
 
     Raises:
         SpecError: The confidence is not between 0.5 and 1.

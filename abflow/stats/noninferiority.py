@@ -82,7 +82,8 @@ def margin_bounds(
     An absolute margin d is tested on s·m_t - s·m_c + |d|; a relative margin r on s·m_t - (s - |r|)·m_c
     with its own variance, because a ratio's interval misleads when the control is noisy.
 
-    Means use Student's t with Welch's degrees of freedom. Proportions combine Wilson bounds, as
+    Means use Student's t with Welch's degrees of freedom: D ± t sqrt(v_t + w² v_c), D being either expression, v the
+    variance of a mean and w the factor of m_c. Proportions combine Wilson bounds, as
     Newcombe's interval does: with 1 event in 100 units the textbook bound (estimate - z·SE) calls a loss of
     exactly the margin safe up to 25 % of the time instead of 5 %, and with no event at all it has width 0.
 
@@ -91,7 +92,7 @@ def margin_bounds(
         treatment: The same of the other arm.
         kind: Whether the units hold 0 or 1, or any number.
         sign: +1 when more is better, -1 when less is better.
-        margin: The loss allowed, with or without its sign.
+        margin: The loss allowed, with or without its sign, in the metric's unit or as a share.
         relative: Whether the margin is a share of the control mean.
         confidence: Of each bound on its own.
         min_units: Fewest units per arm for a mean.

@@ -12,12 +12,18 @@ from abflow.stats.tails import tail_of
 def normal_mixture_rho(variance: float, *, alpha: float) -> float:
     """The tuning that makes the two-sided bound tightest where the score has this variance.
 
+    rho = v / (-2 ln α + ln(1 - 2 ln α)), in the unit of v.
+
+    Args:
+        variance: v, of the score at the size the test is tuned to.
+        alpha: Two-sided error level.
+
     Raises:
         SpecError: The error level or the variance is impossible.
 
     References:
-        Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, 1055-1080, on choosing rho, in the closed
-        form of the software that comes with it (confseq).
+        Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, 1055-1080 (arXiv 1810.08240v9), on
+        choosing rho, in the closed form of the software that comes with it (confseq).
     """
     _check_alpha(alpha)
     if not 0 < variance < math.inf:
@@ -27,14 +33,14 @@ def normal_mixture_rho(variance: float, *, alpha: float) -> float:
 
 
 def log_mixture(score: float, variance: float, *, rho: float) -> float:
-    """Log likelihood ratio of a normal mixture of effects over no effect.
+    """Log likelihood ratio of a normal mixture of effects over no effect: ln(rho / (v + rho)) / 2 + s² / (2 (v + rho)).
 
     Its exponential is 1 on average when there is no effect, and exceeds 1/alpha at any look with a chance of at
     most alpha.
 
     Args:
-        score: A sum with mean 0 under no effect.
-        variance: Of that sum so far.
+        score: s, a sum with mean 0 under no effect.
+        variance: v, of that sum so far.
         rho: Precision of the mixing distribution, in units of `variance`.
 
     Raises:
@@ -51,11 +57,19 @@ def log_mixture(score: float, variance: float, *, rho: float) -> float:
 def normal_mixture_bound(variance: float, *, alpha: float, rho: float) -> float:
     """How large abs(score) must be for the mixture to reach 1/alpha.
 
+    sqrt((v + rho) ln((v + rho) / (rho α²)))
+
+    Args:
+        variance: v, of the score so far.
+        alpha: Two-sided error level.
+        rho: Precision of the mixing distribution, in units of `variance`.
+
     Raises:
         SpecError: The error level, variance or rho is impossible.
 
     References:
-        Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, 1055-1080: the two-sided normal mixture.
+        Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, 1055-1080: the two-sided normal mixture,
+        equation 14 and proposition 5 of arXiv 1810.08240v9.
     """
     _check_scale(variance, rho)
     _check_alpha(alpha)
@@ -76,6 +90,12 @@ def _check_scale(variance: float, rho: float) -> None:
 def mixing_sd(se: float, *, alpha: float) -> float:
     """Spread of the mixing distribution that makes the test sharpest once the effect has this standard error.
 
+    sd = se sqrt(-2 ln α + ln(1 - 2 ln α)), which is `normal_mixture_rho` for effects.
+
+    Args:
+        se: Standard error that the test will reach, in the unit of the effect.
+        alpha: Two-sided error level.
+
     Raises:
         SpecError: The error level is impossible, or the standard error not above 0.
     """
@@ -89,7 +109,9 @@ def always_valid_estimate(
 ) -> Estimate | Unavailable:
     """An effect with a p-value and an interval that hold however often somebody looks (mSPRT).
 
-    The effect is tested against a normal mixture of effects around 0; the p-value is the smallest seen at any look.
+    The effect is tested against a normal mixture of effects around 0; the p-value is the smallest 1/Λ seen at any
+    look, Λ = sqrt(se² / (se² + sd²)) exp(value² sd² / (2 se² (se² + sd²))). The interval is
+    value ± se sqrt((1 + se²/sd²) ln((1 + sd²/se²) / α²)).
 
     Args:
         value: The effect's estimate from all units so far.
@@ -102,7 +124,7 @@ def always_valid_estimate(
         SpecError: The confidence, the mixing sd or the p-value before is impossible.
 
     References:
-        Johari, Koomen, Pekelis, Walsh (2022), Operations Research 70, 1806-1821 (arXiv 1512.04922).
+        Johari, Koomen, Pekelis, Walsh (2022), Operations Research 70, 1806-1821 (arXiv 1512.04922v3).
     """
     alpha = 2 * tail_of(confidence, sides=2)
     if not (0 < sd < math.inf and 0 <= p_before <= 1):

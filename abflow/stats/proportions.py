@@ -47,7 +47,8 @@ def difference_in_proportions(
     """Treatment rate minus control rate, with a pooled z test and Newcombe's interval.
 
     When a cell of the 2x2 table expects fewer than 5 units under the pooled rate, the p-value is Fisher's.
-    The p-value and the interval answer by different formulas and can disagree within a hair of the border.
+    The effect is p_t - p_c, a difference of probabilities. The p-value and the interval answer by different formulas
+    and can disagree within a hair of the border.
 
     Args:
         control: Moments of one 0 or 1 per unit.
@@ -87,7 +88,13 @@ def pooled_z_test(
 ) -> RateTest | Unavailable:
     """Do two rates differ? The difference over the standard error that one common rate would give.
 
-    Two-sided, the square of its z is Pearson's chi-square of the 2x2 table, without continuity correction.
+    Z = (p_t - p_c) / sqrt(p (1 - p) (1/n_c + 1/n_t)), p being the events over the units of both arms. Two-sided,
+    its square is Pearson's chi-square of the 2x2 table, without continuity correction.
+
+    Args:
+        control: Moments of one 0 or 1 per unit.
+        treatment: The same of the other arm.
+        alternative: What a small p-value shows: any difference, or a higher or lower treatment rate.
 
     Raises:
         SpecError: The alternative is none of the three.
@@ -116,6 +123,8 @@ def pooled_z_test(
 def expects_few(control: Moments, treatment: Moments) -> bool:
     """Whether a cell of the 2x2 table expects fewer than 5 units under the pooled rate, too few for z.
 
+    min(n_c, n_t) min(k, n - k) / n < 5, with k events among the n units of both arms.
+
     References:
         Cochran (1954), Biometrics 10, 417-451, on the smallest expectations.
     """
@@ -129,7 +138,16 @@ def fisher_test(
 ) -> RateTest | Unavailable:
     """Do two rates differ? Exact for any counts, given how many units of both arms had the event.
 
+    P(k events in the treatment) = C(n_t, k) C(n_c, K - k) / C(n_c + n_t, K), K being the events of both arms.
     Two-sided, it adds up every table at most as probable as the one seen. More than ten million tables are refused.
+
+    Args:
+        control: Moments of one 0 or 1 per unit.
+        treatment: The same of the other arm.
+        alternative: What a small p-value shows: any difference, or a higher or lower treatment rate.
+
+    Raises:
+        SpecError: The alternative is none of the three.
 
     References:
         Fisher (1935), The Design of Experiments, section 21.
@@ -196,7 +214,10 @@ def _rate(arm: Moments) -> float:
 
 
 def unpooled_se(control: Moments, treatment: Moments) -> float:
-    """Standard error of the difference in rates, each arm with its own rate; 0 when both are constant."""
+    """Standard error of the difference in rates, each arm with its own rate; 0 when both are constant.
+
+    sqrt(p_c (1 - p_c) / n_c + p_t (1 - p_t) / n_t)
+    """
     return math.sqrt(sum(_rate(arm) * (1 - _rate(arm)) / arm.n for arm in (control, treatment)))
 
 
@@ -204,6 +225,13 @@ def wald_interval(
     control: Moments, treatment: Moments, *, confidence: float = 0.95
 ) -> tuple[float, float] | Unavailable:
     """Rate difference plus or minus z standard errors: too narrow with few events, shown on request.
+
+    p_t - p_c ± z sqrt(p_c (1 - p_c) / n_c + p_t (1 - p_t) / n_t)
+
+    Args:
+        control: Moments of one 0 or 1 per unit.
+        treatment: The same of the other arm.
+        confidence: Coverage of the interval.
 
     Returns:
         Lower and upper end; or why the arms cannot be compared, `no_variance` when nothing varies in either, where
@@ -233,6 +261,14 @@ def newcombe_interval(
 ) -> tuple[float, float] | Unavailable:
     """Interval of the rate difference from the Wilson intervals of both arms.
 
+    With Wilson's l and u of each arm, and d = p_t - p_c: from d - sqrt((p_t - l_t)² + (u_c - p_c)²)
+    to d + sqrt((u_t - p_t)² + (p_c - l_c)²).
+
+    Args:
+        control: Moments of one 0 or 1 per unit.
+        treatment: The same of the other arm.
+        confidence: Coverage of the interval.
+
     Returns:
         Lower and upper end; or why the arms cannot be compared.
 
@@ -255,7 +291,8 @@ def hybrid_score_bounds(
     """Bounds of weight_treatment · treatment rate - weight_control · control rate.
 
     Each arm brings its distance from its rate to its Wilson bound on the side that matters, and the
-    distances add as squares. With weights 1 and 1 this is Newcombe's method 10.
+    distances add as squares: lower = Σ w p - sqrt(Σ (w p - min(w l, w u))²), l and u being the Wilson bounds and the
+    control's w negative. With weights 1 and 1 this is Newcombe's method 10.
 
     Args:
         control: Moments of one 0 or 1 per unit.
@@ -281,6 +318,13 @@ def hybrid_score_bounds(
 def wilson_interval(successes: int, n: int, *, z: float) -> tuple[float, float]:
     """Bounds of one rate, each at the normal quantile `z`.
 
+    (p + z²/2n ± z sqrt(p (1 - p)/n + z²/4n²)) / (1 + z²/n), p being successes / n.
+
+    Args:
+        successes: Units with the event.
+        n: Units in all.
+        z: Normal quantile of each bound, such as 1.96.
+
     Raises:
         DataError: There are no units, or more successes than units.
 
@@ -301,11 +345,17 @@ def wilson_interval(successes: int, n: int, *, z: float) -> tuple[float, float]:
 def cohens_h(control_rate: float, treatment_rate: float) -> float:
     """Difference of two rates on the arcsine scale, plus when the treatment's is higher.
 
+    h = 2 arcsin sqrt(p_t) - 2 arcsin sqrt(p_c), in radians.
+
+    Args:
+        control_rate: A probability.
+        treatment_rate: The same of the other arm.
+
     Raises:
         DataError: A rate is not between 0 and 1.
 
     References:
-        Cohen (1988), Statistical Power Analysis, chapter 6.
+        Cohen (1988), Statistical Power Analysis, section 6.2.
     """
     for rate in (control_rate, treatment_rate):
         if not 0 <= rate <= 1:
@@ -314,7 +364,11 @@ def cohens_h(control_rate: float, treatment_rate: float) -> float:
 
 
 def size_in_words(h: float) -> Literal["negligible", "small", "medium", "large"]:
-    """Cohen's word for the size of an h."""
+    """Cohen's word for the size of an h: small from 0.2, medium from 0.5, large from 0.8 on.
+
+    References:
+        Cohen (1988), Statistical Power Analysis, section 6.2.
+    """
     size = abs(h)
     if size < 0.2:
         return "negligible"

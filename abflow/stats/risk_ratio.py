@@ -35,6 +35,8 @@ class RiskRatio:
 def risk_ratio(control: Moments, treatment: Moments, *, confidence: float = 0.95) -> RiskRatio | Unavailable:
     """Treatment rate over control rate, with an interval that is symmetric on the log scale.
 
+    ln(p_t / p_c) ± z sqrt((1 - p_c) / (n_c p_c) + (1 - p_t) / (n_t p_t)), and its exponential.
+
     For reading; the difference of the rates decides. An arm without any event has no logarithm, and is refused:
     the half events that are often added would decide how large the ratio comes out.
 

@@ -58,6 +58,7 @@ class SplitOverTime(Generic[Label]):
 def split_over_time(periods: Mapping[Label, Period]) -> SplitOverTime[Label] | Unavailable:
     """Test the split of every period and of all together, each period against its own shares.
 
+    All together: the sum of the periods' X² = Σ (n_i - n s_i)² / (n s_i) on the sum of their degrees of freedom.
     When an arm expects fewer than 5 units in any period, the p-value of all together comes from 100 000
     simulated histories; the seed is fixed, so that the same counts give the same answer.
 
@@ -105,6 +106,8 @@ def _together(each: Collection[SampleRatio], tables: Collection[PlannedCounts]) 
 def log_e_over_periods(periods: Iterable[Period]) -> float | Unavailable:
     """Log e-value against shares that changed, valid at every look: the e-values of the periods, multiplied.
 
+    Σ ln E_k, E_k being the mean e-value of period k as in `mixture_log_e`.
+
     Shares may depend on all that was seen in earlier periods, as a bandit's do. For shares that never change
     `mixture_log_e` over the total is sharper, because it does not start again with every period.
 
@@ -116,8 +119,8 @@ def log_e_over_periods(periods: Iterable[Period]) -> float | Unavailable:
         SpecError: A share is negative or not finite.
 
     References:
-        Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567); Vovk, Wang (2021), Annals of Statistics 49, 1736-1754, on
-        products of e-values.
+        Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567), section 2; Vovk, Wang (2021), Annals of Statistics 49,
+        1736-1754, on products of e-values.
     """
     log_es = [mixture_log_e(period.counts, period.shares) for period in periods if any(period.counts.values())]
     for log_e in log_es:

@@ -28,6 +28,9 @@ class Spending:
         Args:
             fraction: Information as a share of the plan; from 1 on everything is spent.
             tail: The side's whole error level.
+
+        Raises:
+            SpecError: The error level is not between 0 and 0.5.
         """
         if not 0 < tail < 0.5:
             raise SpecError(f"one side's error level {tail:g} must lie between 0 and 0.5; 0.025 is usual")
@@ -38,14 +41,17 @@ class Spending:
 
 
 def _obrien_fleming_type(fraction: float, tail: float) -> float:
+    """2 (1 - Φ(z / sqrt(t))), with the z that is exceeded with a chance of tail / 2."""
     return 2 * normal_sf(normal_isf(tail / 2) / math.sqrt(fraction))
 
 
 def _obrien_fleming_type_whole(fraction: float, tail: float) -> float:
+    """1 - Φ(z / sqrt(t)), with the z that is exceeded with the chance tail."""
     return normal_sf(normal_isf(tail) / math.sqrt(fraction))
 
 
 def _pocock_type(fraction: float, tail: float) -> float:
+    """Tail times ln(1 + (e - 1) t)."""
     return tail * math.log1p(math.expm1(1) * fraction)
 
 
@@ -59,6 +65,11 @@ OBRIEN_FLEMING_WHOLE = Spending(name="O'Brien-Fleming type, both sides at once",
 
 def power_family(rho: float) -> Spending:
     """Spend in proportion to fraction**rho: 1 is close to Pocock, 3 close to O'Brien-Fleming.
+
+    f(t) = tail t^rho
+
+    Args:
+        rho: The exponent.
 
     Raises:
         SpecError: The exponent is not above 0 and finite.

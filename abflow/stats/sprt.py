@@ -28,6 +28,8 @@ class Thresholds:
 def wald_thresholds(*, alpha: float, beta: float) -> Thresholds:
     """Thresholds that keep both errors, up to what the last step overshoots.
 
+    ln A = ln((1 - β) / α) and ln B = ln(β / (1 - α)).
+
     Args:
         alpha: Chance to reject a true null hypothesis, one-sided.
         beta: Chance to accept it when the alternative is true.
@@ -47,12 +49,22 @@ def wald_thresholds(*, alpha: float, beta: float) -> Thresholds:
 
 
 def log_likelihood_ratio(value: float, se: float, *, delta: float) -> float:
-    """Log likelihood of a true effect `delta` over that of no effect, given an estimate and its error."""
+    """Log likelihood of a true effect `delta` over that of no effect, given an estimate and its error.
+
+    delta (value - delta / 2) / se²
+
+    Args:
+        value: The estimate.
+        se: Its standard error, above 0.
+        delta: The effect, all three in one unit.
+    """
     return (delta / se) * ((value - delta / 2) / se)
 
 
 def bernoulli_log_likelihood_ratio(successes: int, n: int, *, p0: float, p1: float) -> float:
     """Log likelihood of a true rate `p1` over that of a rate `p0`, after counting; exact for any counts.
+
+    k ln(p1 / p0) + (n - k) ln((1 - p1) / (1 - p0)), with k successes.
 
     Args:
         successes: Units with the event so far.
@@ -138,6 +150,8 @@ def sprt_bounds(
     fractions: Sequence[float], *, drift: float, alpha: float, beta: float
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The same test as lower and upper bounds of Z, for `crossing_probabilities` to plan with.
+
+    With δ = drift sqrt(fraction): upper = ln A / δ + δ/2, lower = ln B / δ + δ/2 but not below -upper.
 
     A run ends below the lower bound for either reason: it is worse, or an effect of mde is excluded.
 

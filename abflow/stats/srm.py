@@ -44,9 +44,9 @@ class SampleRatio:
 def sample_ratio(counts: Mapping[str, int], shares: Mapping[str, float]) -> SampleRatio | Unavailable:
     """Test the arms' unit counts against their planned shares, once.
 
-    Pearson's chi-square; when an arm expects fewer than 5 units, the exact multinomial test, which adds up
-    every table at most as probable as the one seen. Too many tables are replaced by 100 000 simulated ones;
-    the seed is fixed, so that the same counts give the same answer.
+    Pearson's chi-square Σ (n_i - n s_i)² / (n s_i), s being the planned shares; when an arm expects fewer than 5
+    units, the exact multinomial test, which adds up every table at most as probable as the one seen. Too many
+    tables are replaced by 100 000 simulated ones; the seed is fixed, so that the same counts give the same answer.
 
     Args:
         counts: Units by arm; an arm that is not named has 0.
@@ -97,7 +97,7 @@ class PlannedCounts:
         return float(np.sum((self.counts - self.expected) ** 2 / self.expected))
 
     def log_probability(self, tables: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Log probability under the plan of tables of as many units, shape (..., arms)."""
+        """Log of the probability n! ∏ s_i^n_i / n_i! under the plan, of tables of as many units, shape (..., arms)."""
         from scipy import special
 
         each = tables * np.log(self.shares) - special.gammaln(tables + 1)
@@ -177,6 +177,8 @@ def _exact_p(arms: PlannedCounts) -> float:
 def simulated_p(periods: Sequence[PlannedCounts]) -> float:
     """Share of simulated tables at most as probable as those seen, which are counted among them.
 
+    (1 + tables at most as probable) / (1 + 100 000)
+
     Args:
         periods: Independent tables, such as those of several days, which are judged together.
     """
@@ -195,19 +197,20 @@ def sequential_sample_ratio(
 ) -> float | Unavailable:
     """Log e-value against the planned shares, valid at every look.
 
+    E = Γ(c) / Γ(c + n) ∏ Γ(c s_i + n_i) / (Γ(c s_i) s_i^n_i), with n_i of n units in arm i, shares s and prior mass c.
     Exceeding ln(1000) at any time happens with probability at most 1 in 1000 when the split is as planned.
 
     Args:
         counts: Units by arm so far, in all.
         shares: Planned relative shares by arm.
-        prior_mass: How close to the plan a wrong split is expected to be; larger is closer.
+        prior_mass: How close to the plan a wrong split is expected to be, in units; larger is closer.
 
     Raises:
         DataError: A count is negative or not whole.
         SpecError: A share is negative or not finite, or the prior mass not above 0.
 
     References:
-        Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567): the Bayes factor of a Dirichlet prior.
+        Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567), section 2: the Bayes factor of a Dirichlet prior.
     """
     if not (math.isfinite(prior_mass) and prior_mass > 0):
         raise SpecError(f"prior mass {prior_mass:g} is not a positive number; 100 is a common choice")
@@ -228,13 +231,19 @@ def _log_e(arms: PlannedCounts, prior_mass: float) -> float:
 def mixture_log_e(counts: Mapping[str, int], shares: Mapping[str, float]) -> float | Unavailable:
     """Log of the mean e-value over prior masses from 10 to 100 000, so that none has to be chosen.
 
+    ln(Σ E_c / 5) for c = 10, 100, 1 000, 10 000, 100 000, with the E of `sequential_sample_ratio`.
+
+    Args:
+        counts: Units by arm so far, in all.
+        shares: Planned relative shares by arm.
+
     Raises:
         DataError: A count is negative or not whole.
         SpecError: A share is negative or not finite.
 
     References:
-        Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567); Vovk, Wang (2021), Annals of Statistics 49, 1736-1754, on
-        means of e-values.
+        Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567), section 2; Vovk, Wang (2021), Annals of Statistics 49,
+        1736-1754, on means of e-values.
     """
     arms = planned_counts(counts, shares)
     if isinstance(arms, Unavailable):

@@ -34,8 +34,10 @@ def stagewise_estimate(
     """The effect at the look that ended the test, at a bound or at the last look without one.
 
     Results are ordered by where they ended: an upward stop is stronger the earlier it came, and at one look the
-    larger Z is stronger. At the level of the bounds the interval leaves 0 out just when a bound was crossed; with
-    one look it is the interval of a fixed test.
+    larger Z is stronger: P(at least as far up) = Σ_(j<k) P(stops upwards at j) + P(gets to k, Z_k > z). The ends and
+    the median are the effects under which that is (1 - confidence) / 2, (1 + confidence) / 2 and 1/2. At the level of
+    the bounds the interval leaves 0 out just when a bound was crossed; with one look it is the interval of a fixed
+    test.
 
     Args:
         value: The effect's plain estimate at that look.
@@ -82,7 +84,8 @@ def stagewise_estimate(
 def stagewise_p_value(value: float, se: float, *, looks: Sequence[Look], effect: float = 0.0) -> float | Unavailable:
     """Two-sided p-value of any true effect, given where a test ended.
 
-    The interval of `stagewise_estimate` holds the effects whose p-value is at least 1 - confidence.
+    Twice the smaller of P(at least as far up) and P(at least as far down) under that effect. The interval of
+    `stagewise_estimate` holds the effects whose p-value is at least 1 - confidence.
 
     Args:
         value: The effect's plain estimate at the look that ended the test.

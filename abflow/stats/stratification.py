@@ -67,6 +67,8 @@ def stratified_difference(
 ) -> StratifiedEstimate | Unavailable:
     """Treatment minus control within each stratum, weighted by the stratum's units of both arms.
 
+    D = Σ w_k (m_tk - m_ck) with the variance Σ w_k² (s_ck²/n_ck + s_tk²/n_tk), w_k = n_k / Σ n_k.
+
     Chance gives one arm more of a stratum than the other; this takes it out again. With enrolment days as
     strata it is the standard second estimate, which must tell the same story as the first. The strata's shares
     count as known: the error does not hold what another mix of strata would have made of effects that differ.
@@ -102,7 +104,8 @@ def stratified_ratio_difference(
 ) -> StratifiedEstimate | Unavailable:
     """Treatment ratio minus control ratio, numerators and denominators averaged over strata before they meet.
 
-    A ratio of averages and not an average of ratios, so that it estimates what the plain ratio estimates.
+    An arm's ratio is Σ w_k m_xk / Σ w_k m_yk. A ratio of averages and not an average of ratios, so that it estimates
+    what the plain ratio estimates.
 
     Args:
         strata: Disjoint sets of units; numerator and denominator per unit.

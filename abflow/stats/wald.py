@@ -29,6 +29,15 @@ class Course:
 def bernoulli_course(p: float, *, p0: float, p1: float, thresholds: Thresholds) -> Course:
     """What to expect of a test between two rates when the true rate is p.
 
+    L = (A^h - 1) / (A^h - B^h) accepts, h solving p (p1/p0)^h + (1 - p) ((1 - p1)/(1 - p0))^h = 1, and the mean
+    number of units is (L ln B + (1 - L) ln A) over the mean step.
+
+    Args:
+        p: The true rate.
+        p0: Rate under the null hypothesis.
+        p1: Rate under the alternative.
+        thresholds: ln A and ln B.
+
     Raises:
         SpecError: A rate is not between 0 and 1, or both hypotheses are the same.
 
@@ -67,7 +76,15 @@ def _tilt(p: float, one: float, zero: float) -> float:
 def normal_course(mean: float, *, delta: float, sd: float, thresholds: Thresholds) -> Course:
     """What to expect of a test between means 0 and delta, with a known spread per unit, when the true mean is this.
 
+    As `bernoulli_course`, with h = 1 - 2 mean / delta and the mean step delta (mean - delta/2) / sd².
+
     For two arms give the spread of a pair's difference; units then are pairs.
+
+    Args:
+        mean: The true mean.
+        delta: Mean under the alternative.
+        sd: Standard deviation per unit, all three in one unit.
+        thresholds: ln A and ln B.
 
     Raises:
         SpecError: The sd is not above 0, the mean not finite, or the difference 0.
