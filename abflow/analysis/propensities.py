@@ -43,7 +43,8 @@ def balance_so_far(population: Population) -> Check:
     """The same for all units so far, by a p-value that holds however often it is looked at.
 
     References:
-        Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), arXiv 2103.06476v9, for the mean of one arm's weights.
+        Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), arXiv 2103.06476v9, theorem 2.2, for the mean of one
+        arm's weights.
     """
     name, weighed = "sample ratio so far", population.inverse_propensity()
     found = propensity_balance(weighed)

@@ -43,7 +43,7 @@ def sequential_sample_ratio(spec: ExperimentSpec, population: Population) -> Che
     """The sample ratio so far, by an e-value that holds however often it is looked at.
 
     References:
-        Lindon, Malek (2022), arXiv 2011.03567.
+        Lindon, Malek (2022), arXiv 2011.03567, section 2.
     """
     shares = bucket_shares(spec)
     units = population.units()

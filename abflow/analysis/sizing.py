@@ -66,7 +66,7 @@ def size_test(
         assumed: What goes before measured and declared numbers, for a reckoning beforehand.
 
     References:
-        The union bound over primary and guardrails: Schultzberg, Ankargren, Frånberg (2024), arXiv 2402.11609.
+        The union bound over primary and guardrails: Schultzberg, Ankargren, Frånberg (2024), arXiv 2402.11609v1.
     """
     inflow = inflow_of(spec, aa, aa_period, units_per_day=assumed.units_per_day)
     expected = inflow.units(counting_days(spec, days=days)) if inflow else 0.0

@@ -46,14 +46,15 @@ def batched_difference(
 
     Pooling all batches compares the arms at different times and lets an arm's luck decide its own sample
     size. Within a batch the shares were fixed beforehand, so each batch's test is sound whatever the
-    baseline did, and Z = Σ Z_b / sqrt(B) is normal. The estimate is Σ θ_b/se_b / Σ 1/se_b.
+    baseline did, and Z = Σ Z_b / sqrt(B) is normal. The estimate is Σ θ_b/se_b / Σ 1/se_b, its standard error
+    sqrt(B) / Σ 1/se_b. The interval of rates holds the d with abs(Σ (θ_b - d) / se_b(d)) / sqrt(B) ≤ z.
 
-    The standard error of a batch pools both arms, as in the paper: the pooled z of proportions, Student's t
-    of means. An unpooled one leans on the smaller arm's few units: it is small whenever their mean is small,
-    and the batches add this error up (with 5 % events, 1 000 units a day and equal arms over three weeks it
-    rejects 17 % instead of 5 %; with lognormal values 30 %). The price: arms of equal mean whose standard
-    deviations differ by a factor of 2 are told apart 14 % of the time. Rates do not pay it: equal rates have
-    equal spreads, and their interval gives each difference it asks about the variance that belongs to it.
+    The standard error of a batch pools both arms, as in the paper: the pooled z of proportions, Student's t of means,
+    se_b² = (m2_c + m2_t) / (n_c + n_t - 2) (1/n_c + 1/n_t). An unpooled one leans on the smaller arm's few units: it is
+    small whenever their mean is small, and the batches add this error up (with 5 % events, 1 000 units a day and equal
+    arms over three weeks it rejects 17 % instead of 5 %; with lognormal values 30 %). The price: arms of equal mean
+    whose standard deviations differ by a factor of 2 are told apart 14 % of the time. Rates do not pay it: equal rates
+    have equal spreads, and their interval gives each difference it asks about the variance that belongs to it.
 
     Args:
         batches: Control and treatment of each batch. Units are in one batch only, and the shares of a batch

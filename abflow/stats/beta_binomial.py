@@ -56,7 +56,7 @@ class RateDifference:
         return math.hypot(self.treatment.sd, self.control.sd)
 
     def probability_above(self, threshold: float = 0.0) -> float:
-        """Probability that treatment minus control exceeds a threshold."""
+        """Probability that treatment minus control exceeds a threshold: ∫ f_c(x) P(p_t > x + threshold) dx."""
         return _chance(self.treatment, self.control, times=1.0, plus=threshold)
 
     def probability_below(self, threshold: float = 0.0) -> float:
@@ -71,7 +71,10 @@ class RateDifference:
 
     @property
     def loss_of_choosing(self) -> float:
-        """Rate given away on average by serving the treatment: E max(control - treatment, 0)."""
+        """Rate given away on average by serving the treatment: E max(control - treatment, 0).
+
+        ∫ P(p_t < x) P(p_c > x) dx
+        """
         return _expected_shortfall(self.treatment, self.control)
 
     @property
@@ -80,7 +83,7 @@ class RateDifference:
         return _expected_shortfall(self.control, self.treatment)
 
     def lift_above(self, threshold: float = 0.0) -> float:
-        """Probability that treatment / control - 1 exceeds a threshold."""
+        """Probability that treatment / control - 1 exceeds a threshold: ∫ f_c(x) P(p_t > (1 + threshold) x) dx."""
         if threshold <= -1:
             return 1.0
         return _chance(self.treatment, self.control, times=1 + threshold, plus=0.0)
@@ -167,6 +170,8 @@ def difference_of_rates(
     control: tuple[int, int], treatment: tuple[int, int], *, prior: tuple[float, float] = (1.0, 1.0)
 ) -> RateDifference | Unavailable:
     """Compare two rates after counting, each with the same Beta prior.
+
+    Each rate is Beta(a + k, b + n - k), and independent of the other.
 
     Arms in which no unit or every unit had the event are compared as well, because the prior keeps their
     rates off 0 and 1; only when that is so in both arms alike is there nothing to compare.

@@ -49,7 +49,7 @@ class BetaPosterior:
 
     @property
     def sd(self) -> float:
-        """Standard deviation of the rate."""
+        """Standard deviation of the rate: sqrt(a b / (n² (n + 1))), n = a + b."""
         n = self.a + self.b
         return math.sqrt(self.a / n * (self.b / n) / (n + 1))
 
@@ -84,6 +84,8 @@ class BetaPosterior:
 
     def logit_density(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Density of log(rate / (1 - rate)): one smooth bell for any a and b, where the rate's own may have poles.
+
+        p^a (1 - p)^b / B(a, b), p being the rate at that logit.
 
         Its height at the top comes from Stirling's errors instead of log-gammas, which lose six digits with a
         million units.
@@ -148,7 +150,7 @@ def _stirling_error(z: float) -> float:
 def rate_posterior(
     successes: int, units: int, *, prior: tuple[float, float] = (1.0, 1.0)
 ) -> BetaPosterior | Unavailable:
-    """What is known of a rate after so many successes in so many units.
+    """What is known of a rate after so many successes in so many units: Beta(a + k, b + n - k).
 
     Args:
         successes: Units with the event.

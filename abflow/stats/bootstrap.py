@@ -59,6 +59,10 @@ def bootstrap_interval(
 ) -> Bootstrapped | Unavailable:
     """Treatment minus control, or treatment over control minus 1, with an interval from resampled units.
 
+    The percentile interval ends at the levels (1 - confidence) / 2 and (1 + confidence) / 2 of the replicates; BCa at
+    Φ(b + (b + z) / (1 - a (b + z))), b = Φ⁻¹(share of replicates below the estimate), a = Σ u³ / (6 (Σ u²)^1.5), u
+    being (1 - 1/n) times what the estimate without each unit falls short of the mean of all such in its arm.
+
     Each arm's units are drawn anew with replacement. More than 8 192 units are first dealt at random into as
     many buckets, which are drawn in their place (see `buckets` for the price); fewer are drawn one by one,
     which is the ordinary bootstrap. No bootstrap repairs a sample that holds too few of the large values
@@ -82,8 +86,8 @@ def bootstrap_interval(
 
     References:
         Efron (1987), JASA 82, 171-185 (BCa); Efron, Tibshirani (1993), An Introduction to the Bootstrap,
-        chapters 13 and 14; Davison, Hinkley (1997), Bootstrap Methods and their Application, section 5.3.2,
-        for the acceleration of two samples.
+        chapter 13 and equations 14.10 and 14.15; Davison, Hinkley (1997), Bootstrap Methods and their Application,
+        section 5.3.2, for the acceleration of two samples.
     """
     tail = tail_of(confidence, sides=2)
     for asked, known in ((compare, ("difference", "lift")), (interval, ("percentile", "bca"))):

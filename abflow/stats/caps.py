@@ -14,6 +14,8 @@ from abflow.stats.result import Unavailable, UnavailableReason
 def percentile_cap(values: ArrayLike, level: float, *, over: Literal["all", "positive"] = "all") -> float | Unavailable:
     """The cap that a share of all units stay at or below, by linear interpolation.
 
+    The value at place 1 + (n - 1) level among n sorted units, between two of them in proportion.
+
     Args:
         values: Shape (units,): the total of every mature unit of all variants together. Arms capped each at
             its own percentile would no longer be compared on the same scale.

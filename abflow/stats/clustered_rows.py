@@ -10,6 +10,8 @@ from abflow.errors import SpecError
 def design_effect(rows_per_unit: float, correlation: float, *, variation: float = 0.0) -> float:
     """How many times as many rows a test takes because rows of one unit resemble one another.
 
+    1 + ((1 + variation²) rows_per_unit - 1) correlation
+
     Args:
         rows_per_unit: Mean rows of a unit, at least 1.
         correlation: Intraclass correlation of two rows of one unit, from 0 to 1.
@@ -34,7 +36,8 @@ def design_effect(rows_per_unit: float, correlation: float, *, variation: float 
 def linearised_sd(row_sd: float, rows_per_unit: float, correlation: float, *, variation: float = 0.0) -> float:
     """Standard deviation per unit of a ratio over rows, such as clicks per impression, for its sample size.
 
-    It is that of the linearised units of the delta method: (numerator - ratio * rows) / mean rows.
+    row_sd sqrt(design_effect / rows_per_unit). It is that of the linearised units of the delta method:
+    (numerator - ratio * rows) / mean rows.
 
     Args:
         row_sd: Standard deviation of a row; of a share p of the rows the root of p (1 - p).

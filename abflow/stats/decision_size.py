@@ -52,8 +52,8 @@ def decision_sample_size(
 ) -> DecisionSize | Unavailable:
     """The smallest number of units at which the chances to miss add up to at most 1 - power.
 
-    Each question may miss on its own, and a win needs them all: with two guardrails of 80 % each a real gain
-    would be promoted 51 % of the time.
+    The least n with Σ (1 - power_i(n)) ≤ 1 - power. Each question may miss on its own, and a win needs them all: with
+    two guardrails of 80 % each a real gain would be promoted 51 % of the time.
 
     Args:
         questions: The primary and every guardrail that is sized.
@@ -67,7 +67,7 @@ def decision_sample_size(
         SpecError: There is no question, or the power is not between 0.5 and 1.
 
     References:
-        Schultzberg, Ankargren, Frånberg (2024), arXiv 2402.11609: the type II error of a decision over
+        Schultzberg, Ankargren, Frånberg (2024), arXiv 2402.11609v1: the type II error of a decision over
         several metrics, corrected by its union bound.
     """
     if not questions or not 0.5 < power < 1:
@@ -127,6 +127,8 @@ def _whole(units: float) -> int:
 
 def decision_power(questions: Sequence[PowerQuestion], *, split: Split, total: float) -> float | Unavailable:
     """The least chance that `total` units in all arms give every question its right answer.
+
+    1 - Σ (1 - power_i), at least 0: Bonferroni's inequality.
 
     Args:
         questions: The primary and every guardrail that is sized.

@@ -29,6 +29,8 @@ def dunnett(
 ) -> dict[Name, Estimate] | Unavailable:
     """Every arm minus one control, with p-values and intervals that hold for all arms together.
 
+    Ends: difference ± c se, c being `largest_t_isf`; p-value: `largest_t_sf` of abs(difference) / se.
+
     The differences share the control, hence are correlated, and need a smaller correction than Holm's or
     Bonferroni's first step. An adjusted p-value is below 1 - `confidence` exactly when its interval excludes 0.
     Arms may differ in size and variance.
@@ -75,13 +77,17 @@ def dunnett(
 def loading(contrast: Contrast) -> float:
     """How much of a difference is the control's noise: two arms' differences correlate by the product of theirs.
 
-    With equal variances this is sqrt(n_i / (n_i + n_0)) for an arm of n_i units and a control of n_0.
+    sqrt(v_0 / (v_0 + v_i)), v being what the control and the arm add to the variance. With equal variances this is
+    sqrt(n_i / (n_i + n_0)) for an arm of n_i units and a control of n_0.
     """
     return math.sqrt(contrast.var_control / (contrast.var_control + contrast.var_treatment))
 
 
 def largest_t_sf(t: float, loadings: Sequence[float], *, dof: float = math.inf) -> float:
     """Probability that the largest of several |t| against one control exceeds `t` when no arm differs.
+
+    1 - E ∏ (Φ((λ y + t s) / sqrt(1 - λ²)) - Φ((λ y - t s) / sqrt(1 - λ²))) over the arms' loadings λ, y being a
+    standard normal and s² a chi-square over its `dof` degrees of freedom.
 
     Args:
         t: At least 0.
@@ -105,6 +111,11 @@ def largest_t_sf(t: float, loadings: Sequence[float], *, dof: float = math.inf) 
 
 def largest_t_isf(tail: float, loadings: Sequence[float], *, dof: float = math.inf) -> float:
     """Point that the largest of several |t| against one control exceeds with probability `tail`.
+
+    Args:
+        tail: Above 0 and below 1.
+        loadings: One per arm, between 0 and 1; see `loading`.
+        dof: Degrees of freedom of the shared standard error.
 
     Raises:
         SpecError: The tail, a loading or the degrees of freedom are impossible.

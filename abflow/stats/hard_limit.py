@@ -45,6 +45,8 @@ class LimitEvidence:
 def limit_evidence(events: int, requests: int, *, limit: float) -> LimitEvidence:
     """Evidence that more than a share `limit` of requests fail, are slow, or whatever is counted.
 
+    E = mean of λ^k ((1 - λL) / (1 - L))^(n - k) over λ from 1.25 to 16, with k events in n requests and the limit L.
+
     The mean of likelihood ratios against the limit, for true shares of 1.25 to 16 times the limit; shares of 1
     and more are no alternatives and drop out. It may be read after every request: as long as no request's
     chance of the event, given those before it, is above the limit, the evidence ever reaches 1 000 with a

@@ -73,6 +73,7 @@ class Heterogeneity:
 def heterogeneity(levels: Sequence[Level], *, confidence: float = 0.95) -> Heterogeneity | Unavailable:
     """Test whether an effect is the same in all levels of a segment.
 
+    Q = Σ (e_k - m)² / se_k² on levels - 1 degrees of freedom, m being the mean of the effects weighted by 1 / se_k².
     Levels hold different units, so their estimates are independent. Only levels with 100 units per arm take part.
 
     Args:

@@ -44,6 +44,8 @@ class Independence:
 def independence(table: ArrayLike) -> Independence | Unavailable:
     """Test whether the rows of a table of counts say anything about its columns.
 
+    X² = Σ (n_ij - e_ij)² / e_ij, e_ij = n_i n_j / n, and V = sqrt(X² / (n (min(rows, columns) - 1))).
+
     Arms by levels of a segment: is the split the same in all levels? Arms by another experiment's arms: do the
     two share their units fairly? Pearson's chi-square; when a cell expects fewer than 5 units, Fisher's exact
     test for two by two, else 100 000 simulated tables with the same margins and a fixed seed.

@@ -10,6 +10,8 @@ from abflow.stats.tails import tail_of
 def clopper_pearson_upper(successes: int, n: int, *, confidence: float = 0.95) -> float | Unavailable:
     """One-sided upper bound of a rate, which holds at least this often in samples of any size.
 
+    The p with P(X ≤ successes) = 1 - confidence: the quantile `confidence` of Beta(successes + 1, n - successes).
+
     Args:
         successes: Units with the event.
         n: Units in all; with 0 the bound is unavailable.
@@ -32,6 +34,8 @@ def clopper_pearson_upper(successes: int, n: int, *, confidence: float = 0.95) -
 
 def clopper_pearson_lower(successes: int, n: int, *, confidence: float = 0.95) -> float | Unavailable:
     """One-sided lower bound of a rate, which holds at least this often in samples of any size.
+
+    The p with P(X ≥ successes) = 1 - confidence: the quantile 1 - `confidence` of Beta(successes, n - successes + 1).
 
     Args:
         successes: Units with the event.

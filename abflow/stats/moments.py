@@ -56,6 +56,8 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets of units together.
 
+        m2 = m2_a + m2_b + (m_b - m_a)² n_a n_b / n
+
         References:
             Chan, Golub, LeVeque (1983), The American Statistician 37, 242-247.
         """
@@ -178,8 +180,8 @@ class JointMoments:
     def linearised(self) -> Moments:
         """The ratio sum(x) / sum(y) as the mean of one number per unit, R + (x - R y) / mean_y.
 
-        The variance of that mean is the delta-method variance of the ratio, with the unit as cluster, so
-        that every comparison of means also compares ratios.
+        The variance of that mean, (s_x² - 2 R s_xy + R² s_y²) / (n mean_y²), is the delta-method variance of the
+        ratio, with the unit as cluster, so that every comparison of means also compares ratios.
 
         Raises:
             NotEnoughData: The denominators add up to 0.

@@ -16,7 +16,10 @@ def adjust(p_values: Sequence[float], correction: Correction, *, family_size: in
     """Adjusted p-values, in the order given, by the correction that the experiment file names.
 
     All but the last two keep the chance of any false find. Benjamini-Hochberg and Benjamini-Yekutieli keep the
-    expected share of false finds among the finds, which promises less.
+    expected share of false finds among the finds, which promises less. With p_(1) ≤ ... ≤ p_(m), the adjusted p_(i) is
+    of Holm the largest (m - j + 1) p_(j) over j ≤ i, of Hochberg the smallest over j ≥ i; of Benjamini-Hochberg the
+    smallest m/j p_(j) over j ≥ i, of Benjamini-Yekutieli that times 1 + 1/2 + ... + 1/m; of Bonferroni m p, of Šidák
+    1 - (1 - p)^m; all at most 1.
 
     Args:
         p_values: One per test. A test that could not be computed has no p-value and stays out.

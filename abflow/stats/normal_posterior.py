@@ -42,6 +42,12 @@ class NormalPrior:
     def after(self, value: float, se: float) -> NormalPosterior:
         """What is believed after an estimate with its standard error: precisions add and weigh the means.
 
+        N(m + w (value - m), w se²) with w = sd² / (sd² + se²), for a prior N(m, sd²).
+
+        Args:
+            value: Of the estimate, in the unit of the effect.
+            se: Its standard error, above 0.
+
         References:
             Gelman et al., Bayesian Data Analysis (third edition), section 2.5.
         """
@@ -97,7 +103,10 @@ class NormalPosterior:
 
     @property
     def loss_of_choosing(self) -> float:
-        """Effect given away on average by serving the treatment: E max(-effect, 0)."""
+        """Effect given away on average by serving the treatment: E max(-effect, 0).
+
+        sd (φ(z) - z Φ(-z)), z = mean / sd
+        """
         return self.sd * unit_normal_loss(self.mean / self.sd)
 
     @property
@@ -156,7 +165,8 @@ def lift_prior(lift_sd: float, *, control_mean: float) -> NormalPrior | Unavaila
 def effect_posterior(value: float, se: float, *, prior: NormalPrior | None = None) -> NormalPosterior | Unavailable:
     """What is known of an effect after an estimate with its standard error.
 
-    The error counts as known, so that with fewer than about 100 units per arm the posterior is a little too sure.
+    N(value, se²) when the prior is flat, else as `NormalPrior.after`. The error counts as known, so that with
+    fewer than about 100 units per arm the posterior is a little too sure.
 
     Args:
         value: Estimated effect, absolute or relative.
@@ -180,6 +190,8 @@ def lift_posterior(
     control: Moments, treatment: Moments, *, lift_sd: float | None = None, min_units: int = MIN_UNITS
 ) -> NormalPosterior | Unavailable:
     """What is known of the relative lift, from its delta-method estimate; for reading, never for deciding.
+
+    `effect_posterior` of m_t / m_c - 1 and its standard error.
 
     Args:
         control: Moments per unit.

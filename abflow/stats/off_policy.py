@@ -91,6 +91,11 @@ def policy_value(
     when the propensities are true and steadier the better the predictions are. Each is a ratio of sums over
     units, and its variance that of the linearised units.
 
+    Args:
+        log: Rows with rewards and probabilities.
+        method: Name of the estimator.
+        confidence: Coverage of the interval, value ± t se with units - 1 degrees of freedom.
+
     Returns:
         The value; or why there is none. Refused are a propensity that is missing, 0 or above 1, fewer than 100
         effective rows, a row with more than 10 % of the weight, and fewer than 10 units.
@@ -100,7 +105,7 @@ def policy_value(
         DataError: Columns of different lengths, or predictions missing for `doubly_robust`.
 
     References:
-        Saito, Aihara, Matsutani, Narita (2021), NeurIPS Datasets and Benchmarks, arXiv 2008.07146 (the
+        Saito, Aihara, Matsutani, Narita (2021), NeurIPS Datasets and Benchmarks, arXiv 2008.07146v5 (the
         estimators); Dudik, Langford, Li (2011), ICML (doubly robust); Kong (1992) (effective rows).
     """
     tail = tail_of(confidence, sides=2)

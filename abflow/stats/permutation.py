@@ -45,6 +45,8 @@ def permutation_test(
 ) -> PermutationTest | Unavailable:
     """Studentised permutation test of a difference of means.
 
+    T = (m_t - m_c) / sqrt(s_c²/n_c + s_t²/n_t), and p = (1 + draws with abs(T) as large) / (1 + draws).
+
     Exact when both arms have the same distribution; right in large samples when only their means are equal,
     because every re-labelled difference is divided by its own standard error. All splits are looked at when
     there are at most 200 000 of them. Of many units some stay together in buckets dealt at random, which

@@ -46,6 +46,8 @@ class EffectPosterior(Protocol):
 def probability_within(posterior: EffectPosterior, low: float, high: float) -> float:
     """Probability that the effect lies in a region of practical equivalence, too small to matter.
 
+    P(low < effect < high)
+
     Args:
         posterior: Of the effect.
         low: Lower end of the region, usually negative.

@@ -50,7 +50,7 @@ def look_threshold(looks: int, *, alpha: float) -> float:
     """Posterior probability that a word needs at each of several looks.
 
     With a flat prior the posterior probability is a one-sided p-value turned round, so looking at it spends
-    error like any other test: the threshold is Φ of Pocock's constant.
+    error like any other test: the threshold is Φ(C), C being Pocock's constant.
 
     Args:
         looks: Planned, at equal distances.

@@ -88,6 +88,11 @@ class PowerCurve:
     def power(self, total: float) -> float:
         """Chance of the right answer with `total` units in all arms.
 
+        Φ((signal sqrt(total) - critical sd_null) / sd_true), at most `most`.
+
+        Args:
+            total: Units in all arms.
+
         Raises:
             SpecError: The number of units is below 0 or not finite.
         """
@@ -97,7 +102,10 @@ class PowerCurve:
         return min(alone, self.most)
 
     def units(self, power: float) -> float:
-        """Units in all arms, before rounding up, that give this power, where it can be reached."""
+        """Units in all arms, before rounding up, that give this power, where it can be reached.
+
+        ((critical sd_null + z sd_true) / signal)², z being what a normal exceeds with a chance of 1 - power.
+        """
         root = max((self.critical * self.sd_null + normal_isf(1 - power) * self.sd_true) / self.signal, 0.0)
         return root * root
 
@@ -105,8 +113,10 @@ class PowerCurve:
 def power_curve(question: PowerQuestion, split: Split) -> PowerCurve | Unavailable:
     """Power of one question as a function of units.
 
-    A difference of proportions is tested with the pooled standard error, as the readout does; a margin is
-    tested at a true difference of 0, a relative one on s·m_t - (s - |r|)·m_c.
+    For one unit in all, of which shares w are in the arms: sd_true² = v_c / w_c + v_t / w_t, v being p (1 - p) or sd².
+    A difference of proportions is tested with the pooled standard error, as the readout does,
+    sd_null² = p (1 - p) (1 / w_c + 1 / w_t); a margin is tested at a true difference of 0, a relative one on
+    s·m_t - (s - |r|)·m_c, with sd² = v ((s - |r|)² / w_c + 1 / w_t).
 
     Args:
         question: What must be shown of one metric.

@@ -37,6 +37,8 @@ class ArmBalance:
 def propensity_balance(inverse_propensity: Mapping[str, Moments]) -> dict[str, ArmBalance] | Unavailable:
     """Test whether every arm got the units that its logged probabilities announced.
 
+    Z = (m - 1) / se, m being the sum of 1 / propensity over the arm's units, divided by the number of all units.
+
     For contextual weights, which leave no share to compare counts with. Each unit counts 1 over the probability
     of the arm it got; per arm, these must add up to the number of all units. An arm without units has no
     probabilities to go by and is left out: that units are missing there shows in the others, which got too many.

@@ -35,8 +35,8 @@ def quantile_levels(
 ) -> QuantileLevels | Unavailable:
     """Levels q ± z·se, the share at or below the cut point being a ratio of sums over units.
 
-    Rows of one unit resemble each other: rows taken as independent cover a P95 53 % of the time instead
-    of 95 % with ten rows per user.
+    se² = (s_x² - 2 R s_xy + R² s_y²) / (n m_y²), R = Σx / Σy, over units. Rows of one unit resemble each other: rows
+    taken as independent cover a P95 53 % of the time instead of 95 % with ten rows per user.
 
     Args:
         rows: Per unit, x = rows at or below the estimated quantile, y = all rows.
@@ -51,7 +51,7 @@ def quantile_levels(
         SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.
 
     References:
-        Woodruff (1952), JASA 47, 635-646; Deng, Knoblich, Lu (2018), KDD, 233-242, on quantiles.
+        Woodruff (1952), JASA 47, 635-646; Deng, Knoblich, Lu (2018), KDD, 233-242, section 4.2.
     """
     if not 0 < q < 1:
         raise SpecError(f"q {q:g} is not a level between 0 and 1; write 0.95 for the 95th percentile")
@@ -127,6 +127,8 @@ def quantile_of_arm(
 def quantile_moments(rows: QuantileRows, q: float) -> Moments:
     """The quantile of one arm as the mean of one number per unit, spread so that it has the interval's standard error.
 
+    The 95 % interval's width / (2 · 1.96) is the standard error, and m2 = se² n (n - 1).
+
     Args:
         rows: Of one arm.
         q: Level of the quantile, such as 0.95.
@@ -156,7 +158,7 @@ def quantiles_of_both(
     sides: Literal[1, 2],
     min_units: int,
 ) -> tuple[ArmQuantile, ArmQuantile] | Unavailable:
-    """The quantile of control and treatment, or why one of them has none."""
+    """The quantile of control and treatment, or why one of them has none; see `quantile_of_arm`."""
     arms = []
     for name, rows in (("control", control), ("treatment", treatment)):
         arm = quantile_of_arm(rows, q, confidence=confidence, sides=sides, min_units=min_units)
@@ -172,7 +174,13 @@ def combined_ends(
     """Ends of weight_treatment · treatment - weight_control · control, from the ends of both.
 
     Each arm brings its distance from its quantile to its end on the side that matters, and the distances add
-    as squares.
+    as squares: lower = Σ w Q - sqrt(Σ (w Q - min(w l, w u))²), the control's w being negative.
+
+    Args:
+        control: Its quantile Q with the ends l and u.
+        treatment: The same of the other arm.
+        weight_control: Any sign.
+        weight_treatment: Any sign.
 
     References:
         Zou, Donner (2008), Statistics in Medicine 27, 1693-1702 (MOVER).

@@ -39,7 +39,7 @@ def quantile_margin_bounds(
         treatment: The same of the other arm.
         q: Level of the quantile, such as 0.95.
         sign: +1 when more is better, -1 when less is better, as of a latency.
-        margin: The loss allowed, with or without its sign.
+        margin: The loss allowed, with or without its sign, in the unit of the rows or as a share.
         relative: Whether the margin is a share of the control's quantile.
         confidence: Of each bound on its own.
         min_units: Fewest units per arm.

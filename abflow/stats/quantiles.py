@@ -15,8 +15,9 @@ from abflow.stats.tails import normal_isf, tail_of
 def difference_in_quantiles(
     control: QuantileRows, treatment: QuantileRows, q: float, *, confidence: float = 0.95, min_units: int = MIN_UNITS
 ) -> Estimate | Unavailable:
-    """Treatment quantile minus control quantile.
+    """Treatment quantile minus control quantile, in the unit of the rows.
 
+    Interval with D = Q_t - Q_c: D - sqrt((Q_t - l_t)² + (u_c - Q_c)²) to D + sqrt((u_t - Q_t)² + (Q_c - l_c)²).
     The test compares the shares of rows at or below the pooled quantile; the interval combines the arms' own
     intervals, and `se` is its half-width over z. The two answer by different formulas and can disagree within
     a hair of the border. The interval is cautious where few rows lie beyond the quantile: at 1 000 units of
@@ -70,6 +71,13 @@ def relative_quantile_lift(
     """Treatment quantile over control quantile minus 1: for reading, with the p-value of the difference.
 
     The arms' intervals are combined on the log scale, where a ratio is a difference.
+
+    Args:
+        control: Rows around the control's and around the pooled quantile.
+        treatment: The same of the other arm.
+        q: Level of the quantile, such as 0.95.
+        confidence: Coverage of the interval.
+        min_units: Fewest units per arm.
 
     Raises:
         SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.

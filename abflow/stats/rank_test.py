@@ -44,13 +44,18 @@ class RankTest:
 def rank_test(control: ArrayLike, treatment: ArrayLike, *, confidence: float = 0.95) -> RankTest | Unavailable:
     """Mann-Whitney's test, and the chance that the treatment's unit beats the control's.
 
-    Ties are corrected for. The p-value is exact without ties when an arm has at most 8 units, otherwise from
-    the normal distribution with continuity correction.
+    Superiority = P(T > C) + P(T = C) / 2, with the variance s_c²/n + s_t²/m of the shares of the other arm that each
+    unit beats. Without a difference the number of wins has the variance n m / 12 (N + 1 - Σ (t³ - t) / (N (N - 1))),
+    with t of all N = n + m units at each value, so ties are corrected for. The p-value is exact without ties when an
+    arm has at most 8 units, otherwise from the normal distribution with continuity correction.
 
     Args:
         control: Shape (units,).
         treatment: The same of the other arm.
         confidence: Coverage of the interval.
+
+    Raises:
+        SpecError: The confidence is not between 0.5 and 1.
 
     References:
         Mann, Whitney (1947), Annals of Mathematical Statistics 18, 50-60; Brunner, Munzel (2000), Biometrical

@@ -52,6 +52,8 @@ def rerandomised_aa(
 ) -> tuple[Rerandomised, ...] | Unavailable:
     """Deal the units anew and count how often the metric's own test tells the arms apart.
 
+    Evenness of the p-values in the bins: Σ (n_i - e)² / e, e = draws / bins, on bins - 1 degrees of freedom.
+
     Dealing units cannot show that the unit itself is wrong, such as users of a test that was randomised by
     market, nor that units influence one another.
 

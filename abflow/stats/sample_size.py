@@ -13,6 +13,9 @@ LARGEST_D = 100.0
 def n_two_proportions(p1: float, p2: float, alpha: float, power: float, *, pooled: bool = True) -> float:
     """Units per arm to tell two rates apart, two-sided.
 
+    (z_(alpha/2) sqrt(2 p (1 - p)) + z_(1-power) sqrt(p1 (1 - p1) + p2 (1 - p2)))² / (p2 - p1)², p = (p1 + p2) / 2.
+    Not pooled, the first root is the second one.
+
     Args:
         p1: Rate of one arm.
         p2: Rate of the other.
@@ -24,7 +27,7 @@ def n_two_proportions(p1: float, p2: float, alpha: float, power: float, *, poole
         SpecError: A rate, error level or power is impossible, or the rates are equal.
 
     References:
-        Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions, chapter 4.
+        Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions, equation 4.14.
     """
     z_alpha, z_power = _quantiles(alpha, power)
     if not (0 <= p1 <= 1 and 0 <= p2 <= 1) or p1 == p2:
@@ -38,6 +41,8 @@ def n_two_proportions(p1: float, p2: float, alpha: float, power: float, *, poole
 
 def n_two_means(sd: float, delta: float, alpha: float, power: float) -> float:
     """Units per arm to find a difference of means, two-sided, by z.
+
+    2 (z_(alpha/2) + z_(1-power))² sd² / delta²
 
     Args:
         sd: Standard deviation per unit, of either arm.
@@ -60,6 +65,8 @@ def n_two_means(sd: float, delta: float, alpha: float, power: float) -> float:
 
 def n_t_test(d: float, alpha: float, power: float) -> float:
     """Units per arm for a two-sided t test, from the noncentral t distribution.
+
+    The n at which P(abs(T) > t_(alpha/2)) = power, T having 2n - 2 degrees of freedom and noncentrality d sqrt(n/2).
 
     Args:
         d: Difference of means in standard deviations (Cohen's d).

@@ -19,6 +19,13 @@ def boschloo_test(
     Tables are ordered by Fisher's one-sided p-value, and the common rate is the least favourable one.
     Two-sided, it is twice the smaller one-sided p-value.
 
+    One-sided, the largest P(Fisher's p-value ≤ the one seen) over all common rates.
+
+    Args:
+        control: Moments of one 0 or 1 per unit.
+        treatment: The same of the other arm.
+        alternative: What a small p-value shows: any difference, or a higher or lower treatment rate.
+
     References:
         Boschloo (1970), Statistica Neerlandica 24, 1-35.
     """
@@ -36,7 +43,13 @@ def barnard_test(
 ) -> RateTest | Unavailable:
     """Do two rates differ? Exact for any counts, with tables ordered by the pooled z.
 
-    The common rate is the least favourable one. Two-sided, it counts tables whose z is as large in size.
+    The common rate is the least favourable one. Two-sided, it counts tables whose z is as large in size: the largest
+    P(abs(Z) ≥ abs(z)) over all common rates, Z being that of `pooled_z_test`.
+
+    Args:
+        control: Moments of one 0 or 1 per unit.
+        treatment: The same of the other arm.
+        alternative: What a small p-value shows: any difference, or a higher or lower treatment rate.
 
     References:
         Barnard (1947), Biometrika 34, 123-138; Suissa, Shuster (1985), JRSS A 148, 317-327.

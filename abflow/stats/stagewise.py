@@ -33,11 +33,10 @@ def stagewise_estimate(
 ) -> StagewiseEstimate | Unavailable:
     """The effect at the look that ended the test, at a bound or at the last look without one.
 
-    Results are ordered by where they ended: an upward stop is stronger the earlier it came, and at one look the
-    larger Z is stronger: P(at least as far up) = Σ_(j<k) P(stops upwards at j) + P(gets to k, Z_k > z). The ends and
-    the median are the effects under which that is (1 - confidence) / 2, (1 + confidence) / 2 and 1/2. At the level of
-    the bounds the interval leaves 0 out just when a bound was crossed; with one look it is the interval of a fixed
-    test.
+    Results are ordered by where they ended: an upward stop is stronger the earlier it came, and at one look the larger
+    Z is stronger: P(at least as far up) = Σ_(j<k) P(stops upwards at j) + P(gets to k, Z_k > z). The ends and the
+    median are the effects under which that is (1 - confidence) / 2, (1 + confidence) / 2 and 1/2. At the level of the
+    bounds the interval leaves 0 out just when a bound was crossed; with one look it is the interval of a fixed test.
 
     Args:
         value: The effect's plain estimate at that look.

@@ -65,10 +65,11 @@ def thompson_allocation(
 ) -> Allocation | Unavailable:
     """Shares of the next batch from everything the arms have shown so far.
 
-    `thompson` gives each arm its probability of being the best; `top_two` gives half to the leader of one
-    draw and half to the leader of another draw in which a different arm leads, so that it keeps learning
-    (with two arms: half and half). Then every arm gets the floor. Arms are taken in the order of their names,
-    so the same moments and seed give the same shares.
+    `thompson` gives each arm its probability of being the best; `top_two` gives half to the leader of one draw and half
+    to the leader of another draw in which a different arm leads, so that it keeps learning (with two arms: half and
+    half): p_i / 2 + p_i / 2 Σ p_j / (1 - p_j) over the other arms j, p being the probabilities of being the best. Then
+    every arm of K gets the floor, floor + (1 - K floor) share. Arms are taken in the order of their names, so the same
+    moments and seed give the same shares.
 
     Args:
         arms: Moments of the mature units by arm.
@@ -89,7 +90,7 @@ def thompson_allocation(
     References:
         Scott (2010), Applied Stochastic Models in Business and Industry 26, 639-658 (probability matching;
         value remaining as in the Content Experiments he built on it); Russo (2016), COLT, arXiv 1602.08448
-        (top-two Thompson sampling).
+        (top-two Thompson sampling, section 3.4).
     """
     _require_share(floor)
     refusal = _why_no_weights(arms, kind)
@@ -158,6 +159,8 @@ def posterior_draws(
 ) -> Floats:
     """Draws of the arms' true means, given what was seen.
 
+    Of Beta(1 + k, 1 + n - k) for a proportion with k events, of N(mean, s²/n) for a mean.
+
     Args:
         n: Units, shape (..., arms), at least 2 each; many experiments may be drawn at once.
         mean: Means, same shape.
@@ -186,6 +189,10 @@ def best_shares(draws: Floats) -> Floats:
 def play_shares(draws: Floats, *, rule: Rule) -> Floats:
     """Shares that the rule asks for, before the floor: shape (..., draws, arms) to (..., arms).
 
+    Args:
+        draws: Of the arms' true means.
+        rule: As in `thompson_allocation`.
+
     Raises:
         SpecError: The rule is unknown.
     """
@@ -212,6 +219,12 @@ def _challenger_shares(draws: Floats, p_best: Floats) -> Floats:
 
 def with_floor(weights: Floats, floor: float) -> Floats:
     """Weights of shape (..., arms) after each arm gets the floor; equal when the floors alone exceed 1.
+
+    floor + (1 - K floor) weight, with K arms.
+
+    Args:
+        weights: Shares that add up to 1.
+        floor: Least share of an arm.
 
     Raises:
         SpecError: The floor is no share.

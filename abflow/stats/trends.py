@@ -72,6 +72,11 @@ def trend_of_same_units(
 ) -> Trend | Unavailable:
     """Does the effect change with the days since exposure? For units seen on every one of the days.
 
+    Slope = Σ (d - m_d) e_d / Σ (d - m_d)², e_d being the effect on day d and m_d the mean of the days. Flatness:
+    T² = c' (S_c + S_t)⁻¹ c, with the p changes c of the effect from day to day and the covariances S of both arms'
+    mean changes; T² (ν - p + 1) / (ν p) is F on p and ν - p + 1 degrees of freedom, where
+    ν = (p + p²) / Σ (tr(A²) + tr(A)²) / (n - 1) over the arms, A = S (S_c + S_t)⁻¹.
+
     The same units come back every day, so the daily effects are correlated, and reading them as independent
     finds trends that are not there, or misses them. A unit's own slope is one number, and its means are compared by
     Welch's t; flatness is Hotelling's T² of the differences between days, with each arm's own covariance.
@@ -91,7 +96,7 @@ def trend_of_same_units(
         DataError: The arms do not have means and a covariance of the same two days or more.
 
     References:
-        Krishnamoorthy, Yu (2004), Statistics & Probability Letters 66, 161-169, for two covariances; Hohnhold,
+        Krishnamoorthy, Yu (2004), Statistics & Probability Letters 66, 161-169, equation 7, for ν; Hohnhold,
         O'Brien, Tang (2015), KDD, 1849-1858, on user learning.
     """
     tail_of(confidence, sides=2)
@@ -200,6 +205,9 @@ def trend_of_cohorts(
     confidence: float = 0.95,
 ) -> Trend | Unavailable:
     """Does the effect change over the calendar? For units that each count on one day only.
+
+    With w = 1/se²: slope Σ w (d - m_d) (e - m_e) / Σ w (d - m_d)², its se² 1 / Σ w (d - m_d)², and
+    Q = Σ w (e - m_e)² on days - 1 degrees of freedom, m being means weighted by w.
 
     Such as the effect by the day on which units entered: different units, hence independent estimates. For
     calendar days on which the same units come back, `trend_of_same_units`. The slope is the weighted

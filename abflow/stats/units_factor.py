@@ -13,7 +13,10 @@ SPRT = 1.6
 
 
 def history_factor(correlation: float) -> float:
-    """Share of the noise that stays when a unit's history is taken off.
+    """Share of the noise that stays when a unit's history is taken off: 1 - correlation².
+
+    Args:
+        correlation: Of a unit's outcome and its history, between -1 and 1.
 
     Raises:
         SpecError: The correlation is impossible, or leaves no noise at all.
@@ -29,7 +32,8 @@ def history_factor(correlation: float) -> float:
 def bound_factor(*, alpha: float, power: float) -> float:
     """What a margin costs that may be shown on any day, by a one-sided confidence sequence.
 
-    It counts on the bound of the last day alone; that earlier days may show it as well is to spare.
+    ((k + z_(1-power)) / (z_alpha + z_(1-power)))², k being `one_sided_multiplier` at the planned end. It counts on
+    the bound of the last day alone; that earlier days may show it as well is to spare.
 
     Args:
         alpha: One-sided error level of the bound.
