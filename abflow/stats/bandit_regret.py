@@ -66,6 +66,13 @@ def simulated_regret(
     and the first day allow 86 %. Savings of 20 to 35 %, as often quoted, belong to weak effects, few units or
     many arms. `top_two` saves nothing with two arms.
 
+    Args:
+        world: What is true on each day.
+        rule: How the shares follow what was seen.
+        runs: Experiments to play.
+        seed: The same seed, the same experiments.
+        floor: Least share of an arm.
+
     Raises:
         SpecError: Fewer than 2 runs, which have no Monte-Carlo error.
     """

@@ -34,7 +34,7 @@ def best_arm(posteriors: Mapping[str, Marginal]) -> dict[str, Standing] | Unavai
     P(k best) = ∫ f_k ∏ F_j and E max - E value_k = ∫ F_k (1 - ∏ F_j), the products over the other arms j.
 
     Args:
-        posteriors: By arm, of a value of which more is better; all normal or all Beta.
+        posteriors: By arm, of a value of which more is better; all normal or all Beta. Losses are in its unit.
 
     Raises:
         SpecError: Normal and Beta posteriors are mixed.

@@ -56,15 +56,36 @@ class RateDifference:
         return math.hypot(self.treatment.sd, self.control.sd)
 
     def probability_above(self, threshold: float = 0.0) -> float:
-        """Probability that treatment minus control exceeds a threshold: ∫ f_c(x) P(p_t > x + threshold) dx."""
+        """Probability that treatment minus control exceeds a threshold: ∫ f_c(x) P(p_t > x + threshold) dx.
+
+        Args:
+            threshold: A difference of rates.
+
+        Raises:
+            SpecError: The threshold is not finite.
+        """
         return _chance(self.treatment, self.control, times=1.0, plus=threshold)
 
     def probability_below(self, threshold: float = 0.0) -> float:
-        """Probability that treatment minus control falls short of a threshold."""
+        """Probability that treatment minus control falls short of a threshold.
+
+        Args:
+            threshold: A difference of rates.
+
+        Raises:
+            SpecError: The threshold is not finite.
+        """
         return _chance(self.control, self.treatment, times=1.0, plus=-threshold)
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Credible interval of the difference with the same probability beyond either end."""
+        """Credible interval of the difference with the same probability beyond either end.
+
+        Args:
+            confidence: Probability inside, such as 0.95.
+
+        Raises:
+            SpecError: The confidence is not between 0.5 and 1.
+        """
         return _equal_tails(
             self.probability_below, self.probability_above, self.mean, self.sd, tail=tail_of(confidence, sides=2)
         )
@@ -83,19 +104,40 @@ class RateDifference:
         return _expected_shortfall(self.control, self.treatment)
 
     def lift_above(self, threshold: float = 0.0) -> float:
-        """Probability that treatment / control - 1 exceeds a threshold: ∫ f_c(x) P(p_t > (1 + threshold) x) dx."""
+        """Probability that treatment / control - 1 exceeds a threshold: ∫ f_c(x) P(p_t > (1 + threshold) x) dx.
+
+        Args:
+            threshold: A share, such as 0.05.
+
+        Raises:
+            SpecError: The threshold is no number, or plus infinity.
+        """
         if threshold <= -1:
             return 1.0
         return _chance(self.treatment, self.control, times=1 + threshold, plus=0.0)
 
     def lift_below(self, threshold: float = 0.0) -> float:
-        """Probability that treatment / control - 1 falls short of a threshold."""
+        """Probability that treatment / control - 1 falls short of a threshold.
+
+        Args:
+            threshold: A share, such as 0.05.
+
+        Raises:
+            SpecError: The threshold is no number.
+        """
         if threshold <= -1:
             return 0.0
         return _chance(self.control, self.treatment, times=1 / (1 + threshold), plus=0.0)
 
     def lift_interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Credible interval of treatment / control - 1 with the same probability beyond either end."""
+        """Credible interval of treatment / control - 1 with the same probability beyond either end.
+
+        Args:
+            confidence: Probability inside, such as 0.95.
+
+        Raises:
+            SpecError: The confidence is not between 0.5 and 1.
+        """
         from scipy import special
 
         def log_moments(arm: BetaPosterior) -> tuple[float, float]:

@@ -54,7 +54,14 @@ class BetaPosterior:
         return math.sqrt(self.a / n * (self.b / n) / (n + 1))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Credible interval with the same probability beyond either end."""
+        """Credible interval with the same probability beyond either end.
+
+        Args:
+            confidence: Probability inside, such as 0.95.
+
+        Raises:
+            SpecError: The confidence is not between 0.5 and 1.
+        """
         from scipy import special
 
         tail = tail_of(confidence, sides=2)

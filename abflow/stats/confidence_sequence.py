@@ -53,7 +53,7 @@ def sequence_bounds(
         nonzero: Units with a value other than 0, both arms together; at least 10, and more when one arm has more than
             twice the units of the other.
         planned: Units of both arms at the planned end, frozen before the first look.
-        alpha: Chance of ever being wrong.
+        alpha: Chance of ever being wrong, of the interval and of each one-sided bound.
 
     Raises:
         SpecError: The error level or the planned units are impossible.

@@ -78,7 +78,11 @@ class Contrast:
         return None
 
     def estimate(self, *, confidence: float, method: str) -> Estimate | Unavailable:
-        """The difference with its two-sided interval and p-value."""
+        """The difference with its two-sided interval and p-value; see `estimate_by_t`.
+
+        Raises:
+            SpecError: The confidence is not between 0.5 and 1.
+        """
         refusal = self.why_no_spread()
         if refusal is not None:
             return refusal

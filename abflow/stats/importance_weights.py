@@ -45,6 +45,9 @@ def why_not_weights(weights: Floats) -> Unavailable | None:
 def effective_rows(weights: ArrayLike) -> float:
     """Rows of equal weight that would say as much: (Σ w)² / Σ w²; 0 when all weights are 0.
 
+    Args:
+        weights: Shape (rows,), none below 0.
+
     References:
         Kong (1992), technical report 348, University of Chicago.
     """
@@ -55,7 +58,14 @@ def effective_rows(weights: ArrayLike) -> float:
 
 
 def weight_cautions(weights: Floats, unit: NDArray[np.int64]) -> tuple[str, ...]:
-    """What speaks against trusting the weights, in sentences; `unit` numbers the units from 0."""
+    """What speaks against trusting the weights, in sentences.
+
+    The mean weight of a row is Σ w / rows, with the delta-method variance of a ratio of sums over units.
+
+    Args:
+        weights: Shape (rows,).
+        unit: Number of each row's unit, from 0, shape (rows,).
+    """
     found = []
     share = effective_rows(weights) / len(weights)
     if share < LOW_EFFECTIVE_SHARE:
@@ -68,5 +78,11 @@ def weight_cautions(weights: Floats, unit: NDArray[np.int64]) -> tuple[str, ...]
 
 
 def sums_by_unit(x: Floats, y: Floats, unit: NDArray[np.int64]) -> JointMoments:
-    """Moments of two columns after the rows of each unit are added up."""
+    """Moments of two columns after the rows of each unit are added up.
+
+    Args:
+        x: Numerators, shape (rows,).
+        y: Denominators, shape (rows,).
+        unit: Number of each row's unit, from 0, shape (rows,).
+    """
     return joint_moments_of(np.bincount(unit, weights=x), np.bincount(unit, weights=y))

@@ -65,7 +65,14 @@ class LogHistogram:
         return _histogram(bins, rows, lows, highs, self.not_finite + other.not_finite)
 
     def quantile(self, q: float) -> float | Unavailable:
-        """The value with a share q of the rows at or below it."""
+        """The value with a share q of the rows at or below it.
+
+        Args:
+            q: Level between 0 and 1.
+
+        Raises:
+            SpecError: The level is not between 0 and 1.
+        """
         values = self.quantiles((q,))
         return values if isinstance(values, Unavailable) else values[0]
 
@@ -73,6 +80,12 @@ class LogHistogram:
         """Values at several levels, interpolated between rows as numpy's default and SQL's percentile_cont do.
 
         The rows of a bin are taken as evenly spread between its smallest and its largest value.
+
+        Args:
+            levels: Between 0 and 1, shape (levels,).
+
+        Raises:
+            SpecError: A level is not between 0 and 1.
         """
         for level in levels:
             if not 0 <= level <= 1:
@@ -96,6 +109,9 @@ class LogHistogram:
 
 def log_histogram_of(values: ArrayLike) -> LogHistogram:
     """The histogram of values, one per row; failed calls (latency below 0) are left out before.
+
+    Args:
+        values: Any shape, any unit.
 
     References:
         Masson, Rim, Lee (2019), PVLDB 12, 2195-2205: bins of equal ratio.

@@ -205,6 +205,10 @@ NO_PAIRS = JointMoments(n=0, mean_x=0.0, mean_y=0.0, m2_x=0.0, m2_y=0.0, cross=0
 def joint_moments_of(x: ArrayLike, y: ArrayLike) -> JointMoments:
     """Moments of a numerator and a denominator per unit, each of shape (units,).
 
+    Args:
+        x: Numerators.
+        y: Denominators.
+
     Raises:
         DataError: The two are not a pair per unit.
     """

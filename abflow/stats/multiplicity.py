@@ -45,7 +45,7 @@ def adjust(p_values: Sequence[float], correction: Correction, *, family_size: in
 def adjust_by_name(
     p_values: Mapping[Name, float], correction: Correction, *, family_size: int = 1
 ) -> dict[Name, float]:
-    """Adjusted p-values under the names they came with."""
+    """Adjusted p-values under the names they came with; see `adjust`."""
     adjusted = adjust(tuple(p_values.values()), correction, family_size=family_size)
     return dict(zip(p_values, adjusted, strict=True))
 

@@ -87,17 +87,38 @@ class NormalPosterior:
         return NormalPosterior(mean=-self.mean, sd=self.sd)
 
     def probability_above(self, threshold: float = 0.0) -> float:
-        """Probability that the value exceeds a threshold."""
+        """Probability that the value exceeds a threshold.
+
+        Args:
+            threshold: In the unit of the value.
+
+        Raises:
+            SpecError: The threshold is not finite.
+        """
         if not math.isfinite(threshold):
             raise SpecError("the threshold is not a finite number; give the effect to compare with")
         return normal_sf((threshold - self.mean) / self.sd)
 
     def probability_below(self, threshold: float = 0.0) -> float:
-        """Probability that the value falls short of a threshold."""
+        """Probability that the value falls short of a threshold.
+
+        Args:
+            threshold: In the unit of the value.
+
+        Raises:
+            SpecError: The threshold is not finite.
+        """
         return self.reversed.probability_above(-threshold)
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Credible interval with the same probability beyond either end; it is also the shortest."""
+        """Credible interval with the same probability beyond either end; it is also the shortest.
+
+        Args:
+            confidence: Probability inside, such as 0.95.
+
+        Raises:
+            SpecError: The confidence is not between 0.5 and 1.
+        """
         half = normal_isf(tail_of(confidence, sides=2)) * self.sd
         return self.mean - half, self.mean + half
 

@@ -70,6 +70,10 @@ def promotion_rate(plan: PosteriorPlan, *, effect: float) -> float:
 
     At a look every word of a normal posterior is a bound on the estimate, so the looks are a group-sequential
     test with bounds of their own.
+
+    Args:
+        plan: Rule, looks and prior.
+        effect: The true effect, in the unit of the plan's `se`.
     """
     sides = [_bounds(plan, fraction) for fraction in plan.fractions]
     crossings = crossing_probabilities(

@@ -204,6 +204,11 @@ def _margin(question: PowerQuestion, split: Split) -> PowerCurve:
 def power_of(question: PowerQuestion, *, total: float, split: Split) -> float | Unavailable:
     """Chance that the comparison gives the right answer with `total` units in all arms; see `power_curve`.
 
+    Args:
+        question: What must be shown of one metric.
+        total: Units in all arms.
+        split: Shares of them that go to the two arms compared.
+
     Raises:
         SpecError: As in `power_curve`, or the number of units is below 0 or not finite.
     """

@@ -108,6 +108,9 @@ def quantile_of_arm(
         confidence: Of the interval, or of each end on its own when `sides` is 1.
         sides: 2 for an interval, 1 for bounds.
         min_units: Fewest units.
+
+    Raises:
+        SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.
     """
     if 0 < rows.at_own.n < min_units:
         return Unavailable(
@@ -158,7 +161,19 @@ def quantiles_of_both(
     sides: Literal[1, 2],
     min_units: int,
 ) -> tuple[ArmQuantile, ArmQuantile] | Unavailable:
-    """The quantile of control and treatment, or why one of them has none; see `quantile_of_arm`."""
+    """The quantile of control and treatment, or why one of them has none; see `quantile_of_arm`.
+
+    Args:
+        control: Rows of the control.
+        treatment: The same of the other arm.
+        q: Level of the quantile, such as 0.95.
+        confidence: Of each arm's interval, or of each end on its own when `sides` is 1.
+        sides: 2 for intervals, 1 for bounds.
+        min_units: Fewest units per arm.
+
+    Raises:
+        SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.
+    """
     arms = []
     for name, rows in (("control", control), ("treatment", treatment)):
         arm = quantile_of_arm(rows, q, confidence=confidence, sides=sides, min_units=min_units)

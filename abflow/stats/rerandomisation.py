@@ -99,6 +99,13 @@ def rerandomised_p_values(
     The test is the very one that reads the metric, on moments of the arms as dealt. When it refuses one of
     the splits there is no answer, because what is left is not a random choice of splits.
 
+    Args:
+        kind: As in `rerandomised_aa`, as are the others.
+        values: Shape (units,), or (units, 2) for a ratio.
+        shares: Relative shares of the arms, the control's first.
+        draws: Splits.
+        seed: The same seed gives the same answer.
+
     Raises:
         DataError: The values do not have the shape that their kind has.
         SpecError: The shares or the number of draws are impossible.

@@ -45,6 +45,9 @@ class VectorMoments:
     def __add__(self, other: VectorMoments) -> VectorMoments:
         """Moments of both sets of units together.
 
+        Raises:
+            DataError: The two have other numbers per unit.
+
         References:
             Chan, Golub, LeVeque (1983), The American Statistician 37, 242-247, for each pair of numbers.
         """
@@ -79,6 +82,9 @@ class VectorMoments:
 
         Args:
             rows: One row of k weights for each sum.
+
+        Raises:
+            DataError: A row has another number of weights.
         """
         k = len(self.mean)
         if any(len(row) != k for row in rows):
