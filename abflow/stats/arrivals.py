@@ -130,7 +130,7 @@ def each_look(
 
     References:
         Armitage, McPherson, Rowe (1969), JRSS A 132, 235-244; Jennison, Turnbull (2000), Group Sequential Methods,
-        chapter 19, here with Gauss-Legendre in place of Simpson's weights.
+        section 19.2, here with Gauss-Legendre in place of Simpson's weights.
     """
     times = apart(fractions)
     look = first_look(times[0], drift=drift)
