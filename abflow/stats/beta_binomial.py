@@ -110,10 +110,10 @@ class RateDifference:
             threshold: A share, such as 0.05.
 
         Raises:
-            SpecError: The threshold is no number, or plus infinity.
+            SpecError: The threshold is no number.
         """
-        if threshold <= -1:
-            return 1.0
+        if threshold <= -1 or threshold == math.inf:
+            return float(threshold <= -1)
         return _chance(self.treatment, self.control, times=1 + threshold, plus=0.0)
 
     def lift_below(self, threshold: float = 0.0) -> float:
@@ -125,8 +125,8 @@ class RateDifference:
         Raises:
             SpecError: The threshold is no number.
         """
-        if threshold <= -1:
-            return 0.0
+        if threshold <= -1 or threshold == math.inf:
+            return float(threshold == math.inf)
         return _chance(self.control, self.treatment, times=1 / (1 + threshold), plus=0.0)
 
     def lift_interval(self, confidence: float = 0.95) -> tuple[float, float]:

@@ -113,6 +113,7 @@ def test_thresholds_that_leave_the_unit_interval_leave_no_error(
     assert got.probability_above(-1.5) == pytest.approx(1.0)
     assert got.lift_above(-3) == 1
     assert got.lift_below(-3) == 0
+    assert (got.lift_above(math.inf), got.lift_below(math.inf)) == (0, 1)
 
 
 @settings(max_examples=50, deadline=None)
