@@ -198,9 +198,10 @@ def wang_tsiatis_bounds(fractions: Sequence[float], *, alpha: float, shape: floa
     def excess(constant: float) -> float:
         return sum(crossing_probabilities(bounds(constant), times).upper) - tail
 
-    # The last look alone, and Bonferroni's bound at every look, hold the constant between them.
+    # The last look alone, and Bonferroni's bound at every look, hold the constant between them; a little apart,
+    # because a look that hardly ever ends the test leaves nothing between them but rounding.
     alone, every = normal_isf(tail), normal_isf(tail / len(times))
-    return bounds(alone if len(times) == 1 else root(excess, alone, every))
+    return bounds(alone if len(times) == 1 else root(excess, alone * (1 - 1e-6), every * (1 + 1e-6)))
 
 
 def evenly(looks: int) -> tuple[float, ...]:

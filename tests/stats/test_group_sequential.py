@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from abflow.errors import SpecError
@@ -117,6 +117,7 @@ def test_the_error_level_is_spent_to_the_last_digit(sizes: list[float], alpha: f
 
 
 @settings(deadline=None)
+@example(sizes=[0.05, 0.8034003621899158], alpha=0.015625, shape=0.0)  # the first look never ends the test
 @given(steps, levels, st.floats(0, 0.5))
 def test_shaped_bounds_keep_the_level_and_the_shape(sizes: list[float], alpha: float, shape: float) -> None:
     fractions = fractions_of(sizes)
