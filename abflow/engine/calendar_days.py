@@ -13,7 +13,7 @@ from abflow.engine.instants import midnight
 from abflow.engine.measures import Made, made_of, measures_of
 from abflow.engine.statements import filled, make
 from abflow.engine.unit_day import Partition
-from abflow.engine.unit_state import scales_of, sum_of
+from abflow.engine.unit_state import scales_of, value_of
 from abflow.logs.database import Database
 from abflow.logs.reading import literal
 from abflow.spec.calendar import Period
@@ -77,21 +77,18 @@ def _collect(
     first = midnight(period.start)
     make(db, "present", filled("present"), start=first, keep_crossed=spec.analysis.contamination == "keep_first")
     scales = scales_of([made.x for made in read.values()], partitions)
-    sums = [f", {_sum(made, scale)} as v{n}" for n, (made, scale) in enumerate(zip(read.values(), scales, strict=True))]
+    sums = [
+        f", {value_of(made, scale)} as v{n}" for n, (made, scale) in enumerate(zip(read.values(), scales, strict=True))
+    ]
     bounds = {name: f"timestamp {literal(str(time))}" for name, time in {"start": first, "end": midnight(end)}.items()}
     make(db, "calendar_days", filled("calendar_days", sums="".join(sums), **bounds))
-
-
-def _sum(made: Made, scale: float) -> str:
-    total = sum_of(made.x, scale)
-    return f"cast({total} > 0 as double)" if made.any else f"coalesce({total}, 0)"
 
 
 def _of_variant(
     db: Database, variant: str, units: int, read: dict[str, Made], days: int
 ) -> dict[str, list[tuple[Moments, int]]]:
     """By metric and day the moments and how many units are not at 0, by reading some units at a time."""
-    query = filled("calendar_days_of_some_units", sums=", ".join(f"v{n}" for n in range(len(read))))
+    query = filled("days_of_some_units", days="calendar_days", sums=", ".join(f"v{n}" for n in range(len(read))))
     found = {name: [(EMPTY, 0)] * days for name in read}
     for first in range(0, units, UNITS_AT_ONCE):
         some = {"variant": variant, "first": first, "last": min(first + UNITS_AT_ONCE, units)}

@@ -15,7 +15,7 @@ from abflow.engine.instants import midnight
 from abflow.engine.measures import Made, made_of, measures_of
 from abflow.engine.statements import filled, make
 from abflow.engine.unit_day import Partition
-from abflow.engine.unit_state import scales_of, sum_of
+from abflow.engine.unit_state import scales_of, value_of
 from abflow.logs.database import Database
 from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
@@ -72,7 +72,8 @@ def _in_range(
     make(db, "followed", filled("followed", days=span), cut_off=midnight(end), keep_crossed=keep_crossed)
     scales = scales_of([made.x for made in metrics.values()], partitions)
     sums = [
-        f", {_sum(made, scale)} as v{n}" for n, (made, scale) in enumerate(zip(metrics.values(), scales, strict=True))
+        f", {value_of(made, scale)} as v{n}"
+        for n, (made, scale) in enumerate(zip(metrics.values(), scales, strict=True))
     ]
     make(db, "days_since_exposure", filled("days_since_exposure", days=span, sums="".join(sums)))
     variants = db.execute("select variant, count(*) from followed group by variant order by variant").fetchall()
@@ -83,15 +84,10 @@ def _in_range(
     ]
 
 
-def _sum(made: Made, scale: float) -> str:
-    total = sum_of(made.x, scale)
-    return f"cast({total} > 0 as double)" if made.any else f"coalesce({total}, 0)"
-
-
 def _moments(db: Database, variant: str, units: int, days: int, metrics: int) -> list[VectorMoments]:
     """Of every metric, by reading some units at a time; most days of most units are empty and stand nowhere."""
     names = [f"v{n}" for n in range(metrics)]
-    query = filled("days_of_some_units", sums=", ".join(names))
+    query = filled("days_of_some_units", days="days_since_exposure", sums=", ".join(names))
     found: list[list[VectorMoments]] = [[] for _ in names]
     for first in range(0, units, UNITS_AT_ONCE):
         last = min(first + UNITS_AT_ONCE, units)

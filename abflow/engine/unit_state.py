@@ -17,7 +17,7 @@ from abflow.engine.aa_events import show_aa_events
 from abflow.engine.database import database
 from abflow.engine.inputs import digest_of
 from abflow.engine.instants import midnight
-from abflow.engine.measures import Total, measures_of, same_event, totals_of
+from abflow.engine.measures import Made, Total, measures_of, same_event, totals_of
 from abflow.engine.statements import filled, make, one, read, show, statement, write
 from abflow.engine.unit_day import Filed, Partition
 from abflow.errors import DataError
@@ -277,6 +277,12 @@ def sum_of(total: Total, scale: float, *, only: str = "") -> str:
     if total.use == "count":
         return f"cast(count(*) filter (where {which}) as double)"
     return f"{exact_sum('e.amount', scale)[0]} filter (where {which}){exact_sum('e.amount', scale)[1]}"
+
+
+def value_of(made: Made, scale: float) -> str:
+    """SQL text: a metric that is no ratio over rows `e` of a unit `u`; 0 where no row counts."""
+    total = sum_of(made.x, scale)
+    return f"cast({total} > 0 as double)" if made.any else f"coalesce({total}, 0)"
 
 
 def exact_sum(expression: str, scale: float) -> tuple[str, str]:

@@ -1,4 +1,4 @@
--- one row per unit and day since it entered on which something happened, of some units of one variant
+-- one row per unit and day on which something happened, of some units of one variant
 select number - $first as place, day, {sums}
-from days_since_exposure
+from {days}
 where variant = $variant and number >= $first and number < $last

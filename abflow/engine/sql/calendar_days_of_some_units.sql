@@ -1,4 +1,0 @@
--- one row per unit and UTC day on which something happened, of some units of one variant
-select number - $first as place, day, {sums}
-from calendar_days
-where variant = $variant and number >= $first and number < $last
