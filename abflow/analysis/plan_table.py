@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from abflow.analysis.asked import Asked, look_fractions, reach_of
 from abflow.analysis.gates import Status
@@ -16,7 +16,6 @@ from abflow.analysis.stopping import Stopping, stopping
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.decision_size import decision_power
 from abflow.stats.posterior_prospects import Prospects, prospects
-from abflow.stats.power import power_curve
 from abflow.stats.result import Unavailable
 
 
@@ -156,12 +155,10 @@ def _power_with(sizing: Sizing, units: float | None) -> float | None:
 def _prospects(spec: ExperimentSpec, sizing: Sizing) -> Prospects | None:
     if spec.analysis.method != "bayesian" or spec.analysis.preset != "clear_signals":
         return None
-    if sizing.needed is None or sizing.split is None:
+    plain = sizing.read_once
+    if plain is None or sizing.needed is None:
         return None
     primary = sizing.asked[0]
-    plain = power_curve(replace(primary.question, factor=primary.measured.history), sizing.split)
-    if isinstance(plain, Unavailable):
-        return None
     effect = abs(primary.question.absolute_size)
     plan = posterior_plan(
         spec,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from abflow.analysis import wording
 from abflow.analysis.asked import Asked, aim_of, asked_of, no_size, reach_of
@@ -16,7 +16,7 @@ from abflow.spec.calendar import Period
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import Role
 from abflow.stats.decision_size import DecisionSize, decision_sample_size
-from abflow.stats.power import PowerQuestion, Split
+from abflow.stats.power import PowerCurve, PowerQuestion, Split, power_curve
 from abflow.stats.result import Unavailable
 
 
@@ -46,6 +46,15 @@ class Sizing:
     def questions(self) -> tuple[PowerQuestion, ...]:
         """What the test must be able to show, the primary first."""
         return tuple(asked.question for asked in self.asked)
+
+    @property
+    def read_once(self) -> PowerCurve | None:
+        """The primary's power if it was read once, at the end; None without a size, or where it has no spread."""
+        if self.needed is None or self.split is None:
+            return None
+        primary = self.asked[0]
+        found = power_curve(replace(primary.question, factor=primary.measured.history), self.split)
+        return None if isinstance(found, Unavailable) else found
 
 
 def size_test(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from abflow.analysis.asked import look_fractions
 from abflow.analysis.sizing import Sizing
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.crossing import crossing_probabilities
 from abflow.stats.group_sequential import spending_bounds
-from abflow.stats.power import power_curve
-from abflow.stats.result import Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +40,8 @@ def stopping(spec: ExperimentSpec, sizing: Sizing) -> Stopping | None:
     """
     if spec.analysis.method != "group_sequential" or spec.analysis.preset != "clear_signals":
         return None
-    if sizing.needed is None or sizing.split is None:
-        return None
-    primary = sizing.asked[0]
-    plain = power_curve(replace(primary.question, factor=primary.measured.history), sizing.split)
-    if isinstance(plain, Unavailable):
+    plain = sizing.read_once
+    if plain is None or sizing.needed is None:
         return None
     fractions = look_fractions(spec, sizing.inflow)
     bounds = spending_bounds(fractions, alpha=spec.arm_alpha)
