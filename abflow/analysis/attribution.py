@@ -18,6 +18,40 @@ FATES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsAgain:
+    """Requests whose id comes again; every UTC day counts an id once (rule 1.7), so that other days count it too.
+
+    Attributes:
+        compared: Ids that were looked for on other days.
+        share: Of all ids; less than 1 where a day has too many, and then they are those of the lowest digests.
+        other_days: How often such an id stands on one more day.
+        other_files: How often it stands, with a time of the same day, in the file of one more day.
+    """
+
+    compared: int
+    share: float
+    other_days: int
+    other_files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureRows:
+    """The rows of the exposure log in the files of a phase's days.
+
+    Attributes:
+        counted: Of the experiment, every request once in its file.
+        repeated: Of the experiment, with the request_id of an earlier row of their file and day.
+        other_experiments: Of others.
+        again: None where the log has no request_id.
+    """
+
+    counted: int
+    repeated: int
+    other_experiments: int
+    again: RequestsAgain | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
     """The rows of one event in the outcome log, as some metrics read them; every row is counted once.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from abflow.analysis.attribution import Attribution
+from abflow.analysis.attribution import Attribution, ExposureRows
 from abflow.stats.moments import EMPTY, JointMoments, Moments
 from abflow.stats.quantile_rows import QuantileRows
 from abflow.stats.vector_moments import VectorMoments
@@ -145,6 +145,7 @@ class Population:
     overlaps: tuple[Overlap, ...] = ()
     daily: tuple[DailyEffects, ...] = ()
     attribution: tuple[Attribution, ...] = ()
+    exposures: ExposureRows | None = None
 
     def units(self, of: Callable[[Cohort], bool] = lambda _: True) -> dict[str, int]:
         """Enrolled units by variant."""

@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Literal
 
-from abflow.analysis.attribution import Attribution
+from abflow.analysis.attribution import Attribution, ExposureRows
 from abflow.analysis.gates import Check
 from abflow.analysis.population import Contamination
 from abflow.spec.metrics import Role
@@ -308,6 +308,7 @@ class Readout:
         segments: Effects by segment; they never decide.
         over_time: Effects by day; they never decide.
         attribution: What became of the outcome log's rows.
+        exposures: What became of the exposure log's rows; None in a readout that was kept before they were told.
         looked_at: Days of the test on which somebody looked although the plan reads it once; the comparisons are then
             read by a confidence sequence.
     """
@@ -328,6 +329,7 @@ class Readout:
     segments: tuple[SegmentEffects, ...] = ()
     over_time: tuple[EffectsOverTime, ...] = ()
     attribution: tuple[Attribution, ...] = ()
+    exposures: ExposureRows | None = None
     looked_at: tuple[int, ...] = ()
 
     def of(self, metric: str, arm: str) -> Comparison:

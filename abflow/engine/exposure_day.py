@@ -20,6 +20,7 @@ from abflow.engine.exposure_log import (
 )
 from abflow.engine.filing import FORMAT
 from abflow.engine.inputs import digest_of
+from abflow.engine.requests import highest_compared, write_requests
 from abflow.engine.single_exposures import write_exposures
 from abflow.engine.statements import filled, make, one, rows, statement, write
 from abflow.logs.cost import count_read
@@ -46,7 +47,8 @@ class ExposureDay:
 
     Attributes:
         inputs: Hash of what it was made from, which also names the files.
-        files: Units; units of other experiments; single rows, where a metric needs them.
+        files: Units; units of other experiments; ids of requests, where the log has some; single rows, where a metric
+            needs them.
         rows: In the log.
         other_experiments: Rows of other experiments.
         repeated: Rows whose request_id had come before on its day.
@@ -56,6 +58,8 @@ class ExposureDay:
         context: Columns that are kept of a unit's first exposure.
         has_propensity: Whether the log says how likely each unit's variant was.
         has_ids: Whether single rows were written that have a request_id.
+        highest_compared: Ids of requests whose digest is not higher are compared with those of other days; None when
+            the log has none.
         last_day: The UTC day of the last exposure.
         largest: The largest size of a measured value, by measure.
     """
@@ -72,6 +76,7 @@ class ExposureDay:
     context: tuple[str, ...]
     has_propensity: bool
     has_ids: bool
+    highest_compared: int | None = None  # manifests before format 9 have none; their partitions are built again
     last_day: date | None = None  # manifests before format 7 have none; their partitions are built again
     largest: dict[str, float]
     served: tuple[Served, ...]
@@ -126,6 +131,11 @@ def build_exposure_day(
             if others:
                 files.append(f"others-{inputs[:16]}.parquet")
                 write(db, statement("other_units"), folder / files[-1], experiment=spec.experiment)
+            highest = None
+            if "request_id" in columns:
+                files.append(f"requests-{inputs[:16]}.parquet")
+                highest = highest_compared(named)
+                write_requests(db, folder / files[-1], experiment=spec.experiment, highest=highest)
             largest: dict[str, float] = {}
             if measures:
                 files.append(f"rows-{inputs[:16]}.parquet")
@@ -143,6 +153,7 @@ def build_exposure_day(
         context=context,
         has_propensity=PROPENSITY in columns,
         has_ids=bool(measures) and "request_id" in columns,
+        highest_compared=highest,
         last_day=last_day,
         largest=largest,
         served=tuple(

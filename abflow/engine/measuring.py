@@ -18,6 +18,7 @@ from abflow.analysis.population import ENTRY_DAY, POLICIES, Contamination, Measu
 from abflow.engine.attribution import attribution
 from abflow.engine.calendar_days import calendar_days
 from abflow.engine.database import database
+from abflow.engine.exposures_counted import exposure_rows
 from abflow.engine.grouped_moments import Group, grouped_moments
 from abflow.engine.history import PastDay
 from abflow.engine.history_moments import with_history
@@ -111,6 +112,7 @@ def measure_in_depth(spec: ExperimentSpec, recorded: Recorded, *, resources: Res
             overlaps=overlaps(db, days, end=end),
             daily=daily_effects(db, spec, recorded.period, days, end=end) if outcomes else (),
             attribution=attribution(db, spec, days, end=end) if outcomes else (),
+            exposures=exposure_rows(db, recorded.period, days, end=end),
         )
 
 

@@ -98,6 +98,11 @@ class Partition:
         return self._exposure_file("rows-")
 
     @property
+    def requests(self) -> Path | None:
+        """Ids that are compared with those of other days; None when the log has none."""
+        return self._exposure_file("requests-")
+
+    @property
     def events(self) -> Path:
         """One row per event and measure."""
         return self.outcomes / self.made.outcome_log.files[0]

@@ -74,6 +74,7 @@ def analyze(bench: Bench, day: date) -> str:
         segments=by_segment(spec, population),
         over_time=over_time(spec, population),
         attribution=population.attribution,
+        exposures=population.exposures,
         day=look.day,
         final=look.final,
         looked_at=tuple(peek.number for peek in peeks_of(bench)),

@@ -113,5 +113,7 @@ def _versions(log: DayLog, *, gone: str = "") -> dict[str, str]:
 
 def _each(function: Callable[[Storage, str], T], log: DayLog) -> list[T]:
     storage = storage_of(log.files[0].path)  # fsspec would connect anew in every thread
+    if len(log.files) == 1:  # threads take longer to start than one file takes to look at
+        return [function(storage, log.files[0].path)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda file: function(storage, file.path), log.files))

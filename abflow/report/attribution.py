@@ -1,4 +1,4 @@
-"""Which rows of the outcome log counted, and why the others did not."""
+"""Which rows of the logs counted, and why the others did not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from abflow.analysis import wording
-from abflow.analysis.attribution import Attribution
+from abflow.analysis.attribution import Attribution, ExposureRows, RequestsAgain
 from abflow.analysis.readout import Readout
 
 IN_WORDS = {
@@ -58,3 +58,29 @@ def _reasons(found: Attribution, counted: set[str]) -> Iterable[str]:
     for fate, rows in found.by_fate.items():
         if rows and fate not in counted:
             yield f"{wording.count(rows)} {IN_WORDS[fate]}"
+
+
+def exposures_told(readout: Readout) -> tuple[str, ...]:
+    """What became of the exposure log's rows, in sentences; none of a readout that was kept before they were told."""
+    return tuple(_exposures(readout.exposures)) if readout.exposures else ()
+
+
+def _exposures(found: ExposureRows) -> Iterable[str]:
+    count = wording.count
+    if found.again is None:
+        yield f"{count(found.counted)} exposures. The log has no request_id, so every row is one."
+    else:
+        repeated = f"{count(found.repeated)} rows that repeat a request_id of their day"
+        yield f"{count(found.counted)} exposures, and {repeated}."
+        yield from _again(found.again)
+    if found.other_experiments:
+        yield f"{count(found.other_experiments)} rows are of other experiments."
+
+
+def _again(found: RequestsAgain) -> Iterable[str]:
+    of_all = "" if found.share == 1 else f", {wording.percent(found.share)} of all"
+    again = f"{wording.count(found.other_days)} times, and every day counts them" if found.other_days else "never"
+    yield f"Request ids that came again on another day: {again} ({wording.count(found.compared)} ids compared{of_all})."
+    if found.other_files:
+        filed = wording.count(found.other_files)
+        yield f"{filed} of the rows also stand in another day's file; metrics count them once."

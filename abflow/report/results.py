@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from abflow.analysis import wording
 from abflow.analysis.readout import Readout
-from abflow.report.attribution import RowsLine, rows_lines
+from abflow.report.attribution import RowsLine, exposures_told, rows_lines
 from abflow.report.bars import Bars, bars_of
 from abflow.report.charts import interval_plot
 from abflow.report.days_chart import days_plot
@@ -58,6 +58,7 @@ class Results:
         segments: Effects by segment; None without any.
         trends: Effects over time; None without any.
         days: The primary's trends, each with its picture where there is one.
+        exposures: What became of the exposure log's rows, in sentences.
         outcomes: Which rows of the outcome log counted; empty in a readout that was kept before they were told.
     """
 
@@ -75,6 +76,7 @@ class Results:
     enrolled: str
     crossed: str
     too_late: str
+    exposures: tuple[str, ...]
     outcomes: tuple[RowsLine, ...]
     checks: tuple[CheckLine, ...]
 
@@ -102,6 +104,7 @@ def results_of(evidence: Evidence, readout: Readout) -> Results:
         enrolled=wording.count(sum(readout.units.values())),
         crossed=wording.count(readout.crossed),
         too_late=wording.count(readout.too_late),
+        exposures=exposures_told(readout),
         outcomes=rows_lines(readout),
         checks=check_lines(readout.checks),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from abflow.analysis.readout import Readout
-from abflow.report.attribution import rows_lines
+from abflow.report.attribution import exposures_told, rows_lines
 from abflow.report.evidence import Evidence
 from abflow.report.headline import headline
 from abflow.report.notation import NONE, printable
@@ -56,6 +56,7 @@ def _results(evidence: Evidence, readout: Readout) -> Iterable[str]:
             yield from (f"  {reading.name.lower()}: {reading.value}" for reading in row.readings)
     yield from _segments(evidence.spec, readout)
     yield from _trends(evidence.spec, readout)
+    yield from (f"exposures: {told}" for told in exposures_told(readout))
     for line in rows_lines(readout):
         left_out = f"; left out: {', '.join(line.left_out)}" if line.left_out else ""
         yield f"rows of {line.event} ({line.metrics}): {line.in_log} in the log, {line.counted} counted{left_out}"

@@ -48,6 +48,20 @@ def first_rows(spec: ExperimentSpec, period: Period, exposures: Days) -> dict[st
     return found
 
 
+def expected_requests(spec: ExperimentSpec, period: Period, exposures: Days) -> tuple[int, int, int]:
+    """Ids of requests; how often one stands on one more day; and, with a time of one day, in one more day's file."""
+    places = {
+        (row["request_id"], row["timestamp"].date(), filed)
+        for filed, rows in exposures.items()
+        for row in rows
+        if row["experiment_id"] == spec.experiment and row["request_id"]
+        if midnight(period.start) <= row["timestamp"] < midnight(period.end)
+    }
+    days = {(name, day) for name, day, _ in places}
+    ids = {name for name, _ in days}
+    return len(ids), len(days) - len(ids), len(places) - len(days)
+
+
 def _rank(row: Row) -> tuple[object, ...]:
     unknown = (not _text(row.get(name)) for name in ("variant_propensity", "is_new_user"))
     return (row["timestamp"], row["variant"], *unknown)

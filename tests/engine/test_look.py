@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from abflow.analysis.attribution import RequestsAgain
 from abflow.analysis.compare import compare
 from abflow.analysis.population import CALENDAR_DAY, Overlap, Population
-from abflow.engine import calendar_days
+from abflow.engine import calendar_days, requests
 from abflow.engine.measuring import measure_in_depth
 from abflow.errors import ContractBroken
 from abflow.spec.experiment import ExperimentSpec
@@ -318,3 +319,42 @@ def test_units_with_a_numerator_and_no_denominator_reach_the_readout(tmp_path: P
     population = look(tmp_path, shown, done, spec=spec)
     (ratio,) = [c for c in compare(spec, population, contamination="exclude") if c.metric == "ratio"]
     assert (ratio.control.without_denominator, ratio.treatment.without_denominator) == (1, 2)
+
+
+def again_of(population: Population) -> RequestsAgain | None:
+    assert population.exposures is not None
+    return population.exposures.again
+
+
+def test_a_request_counts_on_every_day_it_stands_on_and_the_report_says_how_many_do(tmp_path: Path) -> None:
+    shown = [exposure("u", "a", at(0, 1), request_id=r) for r in "rs"]
+    shown += [exposure("u", "a", at(1, 1), request_id="r"), exposure("u", "a", at(2, 1), request_id="r")]
+    shown += [exposure("v", "b", at(2, hour), request_id="t") for hour in (1, 2)]
+    filed = by_day(shown)
+    filed[START + timedelta(days=1)].append(exposure("u", "a", at(0, 1), request_id="s"))  # delivered again a day later
+    got = look(tmp_path, filed)
+    assert again_of(got) == RequestsAgain(compared=3, share=1.0, other_days=2, other_files=1)
+    assert got.exposures is not None
+    assert (got.exposures.counted, got.exposures.repeated, got.exposures.other_experiments) == (6, 1, 5)
+
+
+def test_of_a_busy_day_the_same_ids_are_compared_as_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "MOST_COMPARED", 400)
+    shown = [exposure(f"u{n}", "a", at(day, 1), request_id=f"r{n}") for day in (0, 1) for n in range(400)]
+    shown += [exposure(f"v{n}", "a", at(1, 1), request_id=f"s{n}") for n in range(1200)]  # only on the second day
+    found = again_of(look(tmp_path, shown))
+    assert found is not None
+    assert found.share == pytest.approx(0.25)
+    # Of 400 ids on both days and 1 200 on one a quarter each, within five standard deviations.
+    assert found.other_days == pytest.approx(100, abs=45)
+    assert found.compared == pytest.approx(400, abs=90)
+
+
+def test_a_log_without_request_ids_has_none_that_come_again(tmp_path: Path) -> None:
+    named = by_day([exposure("u", "a", at(0, 1))])
+    filed = {
+        day: [{name: row[name] for name in row if name != "request_id"} for row in rows] for day, rows in named.items()
+    }
+    assert again_of(look(tmp_path, filed)) is None

@@ -23,6 +23,7 @@ from tests.engine.reference_parts import (
     expected_fates,
     expected_levels,
     expected_overlaps,
+    expected_requests,
     expected_values,
     first_rows,
 )
@@ -158,6 +159,16 @@ def test_overlaps_are_what_the_rules_say(drawn: Drawn) -> None:
     assert found == expected_overlaps(spec, drawn.period, drawn.exposures)
 
 
+def test_requests_that_come_again_are_counted(drawn: Drawn) -> None:
+    found = drawn.look.exposures
+    assert found is not None
+    assert found.again is not None
+    again = (found.again.compared, found.again.other_days, found.again.other_files)
+    assert again == expected_requests(drawn.spec, drawn.period, drawn.exposures)
+    log = [row for rows in drawn.exposures.values() for row in rows]
+    assert found.counted + found.repeated + found.other_experiments == len(log)
+
+
 def sides_of(metric: Metric) -> list[tuple[str, Where]]:
     """The events that a metric reads, each with its filter."""
     if isinstance(metric, RatioMetric):
@@ -248,6 +259,8 @@ def test_the_random_logs_meet_every_awkward_case() -> None:
         period = calendar_of(spec).test
         for segment in ("country", "is_new_user"):
             met.update(expected_levels(spec, period, exposures, segment, most=2).values())
+        _, other_days, other_files = expected_requests(spec, period, exposures)
+        met += Counter({"request on another day": other_days, "request in another file": other_files})
         met["overlap"] += sum(expected_overlaps(spec, period, exposures).values())
         for event, window in (("visit", None), ("visit", 4), ("purchase", 2)):
             met += expected_fates(spec, period, (exposures, outcomes), (event, {}), window, aa={})
@@ -259,4 +272,5 @@ def test_the_random_logs_meet_every_awkward_case() -> None:
                 days = expected_days(spec, period, exposures, outcomes, metric)
                 met["followed"] += sum(units for units, _, _ in days.values())
     wanted = {*FATES, "other", "(missing)", "true", "false", "overlap", "no propensity", "a propensity", "followed"}
+    wanted |= {"request on another day", "request in another file"}
     assert all(met[case] >= 3 for case in wanted), met

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from abflow.analysis.attribution import FATES, Attribution
-from abflow.report.attribution import IN_WORDS, rows_lines
+from abflow.analysis.attribution import FATES, Attribution, ExposureRows, RequestsAgain
+from abflow.report.attribution import IN_WORDS, exposures_told, rows_lines
 from tests.report.pages import Page, section
 from tests.report.stories import lines_of, page_of, promote, readout_of, spec_of
 
@@ -63,3 +63,31 @@ def test_the_terminal_says_it_in_a_line() -> None:
 
 def test_a_readout_that_was_kept_before_rows_were_told_has_no_such_part() -> None:
     assert 'id="outcomes"' not in page_of(promote(), readout=readout_of(spec_of()))
+
+
+def told(again: RequestsAgain | None, *, others: int = 0) -> str:
+    found = ExposureRows(counted=20_000, repeated=12, other_experiments=others, again=again)
+    return " ".join(exposures_told(replace(READOUT, exposures=found))).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_exposures_are_told_in_sentences() -> None:
+    nothing = RequestsAgain(compared=19_000, share=1.0, other_days=0, other_files=0)
+    assert told(nothing) == (
+        "20 000 exposures, and 12 rows that repeat a request_id of their day. "
+        "Request ids that came again on another day: never (19 000 ids compared)."
+    )
+    some = RequestsAgain(compared=5_000, share=0.25, other_days=31, other_files=4)
+    assert told(some, others=7).endswith(
+        "Request ids that came again on another day: 31 times, and every day counts them "
+        "(5 000 ids compared, 25.00 % of all). 4 of the rows also stand in another day's file; metrics count them once. "
+        "7 rows are of other experiments."
+    )
+    assert told(None) == "20 000 exposures. The log has no request_id, so every row is one."
+
+
+def test_page_and_terminal_say_what_became_of_exposures() -> None:
+    found = ExposureRows(counted=20_000, repeated=12, other_experiments=0, again=None)
+    readout = replace(READOUT, exposures=found)
+    assert "The log has no request_id" in Page(section(page_of(promote(), readout=readout), "split")).text
+    assert any(line.startswith("exposures: 20 000 exposures.") for line in lines_of(promote(), readout=readout))
+    assert "exposures." not in Page(section(page_of(promote(), readout=READOUT), "split")).text
