@@ -247,6 +247,25 @@ def approve(
 
 
 @app.command()
+def overrule(
+    experiment: Experiment,
+    variant: Annotated[str, typer.Argument(help="The variant to promote.", show_default=False)],
+    reason: Reason,
+    by: Annotated[str, typer.Option(help="Who decides.", envvar="USER", show_default=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+) -> None:
+    """Promote a variant against the verdict; ledger, scorecard and model version say who did, and why."""
+    from abflow.lifecycle import overruling
+    from abflow.lifecycle.page import write_scorecard
+    from abflow.lifecycle.steps import utc_now
+
+    bench = _bench(experiment)
+    out.print(overruling.overrule(bench, variant, by=by, reason=reason, now=utc_now(), dry_run=dry_run))
+    if not dry_run:
+        write_scorecard(bench)
+
+
+@app.command()
 def peek(
     experiment: Experiment,
     reason: Reason,

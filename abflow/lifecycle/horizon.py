@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cache
 
-from abflow.analysis.blueprint import Blueprint
 from abflow.analysis.compare import Values, compare
 from abflow.analysis.gates import Check, Gate, GateStatus, Status
 from abflow.analysis.harm import Harm
@@ -33,10 +31,11 @@ from abflow.lifecycle.guards import (
     require_look,
 )
 from abflow.lifecycle.looking import as_it_is_read, keep_look, look_on, peeks_of
+from abflow.lifecycle.plans import champion_moved, plan_for, sha256_of
 from abflow.lifecycle.tables import keep_tables
-from abflow.registry.plan import PREVIOUS, RECEIPT, PromotionPlan, Receipt, plan_promotion
+from abflow.registry.plan import RECEIPT, PromotionPlan, Receipt
 from abflow.spec.calendar import Step
-from abflow.stats.result import Estimate, Unavailable
+from abflow.stats.result import Unavailable
 from abflow.store.files import to_json
 
 OTHER: dict[Contamination, Contamination] = {"exclude": "keep_first", "keep_first": "exclude"}
@@ -122,7 +121,7 @@ def judge(bench: Bench, day: date, *, now: datetime) -> str:
         readout,
         readout_sha256=sha256_of(readout),
         versions=blueprint.versions,
-        champion_moved=_champion_moved(bench, blueprint),
+        champion_moved=champion_moved(bench, blueprint),
         daily=_failed_on_earlier_days(bench, day),
         continued=passed_over(gates),
         dropped=_dropped_before(bench, day),
@@ -161,37 +160,9 @@ def passed_over(gates: Iterable[Gate]) -> dict[str, str]:
     return {gate.gate: gate.continued or gate.reason for gate in gates if gate.status is not GateStatus.PASS}
 
 
-def sha256_of(value: object) -> str:
-    """Hash of a value as the store writes it."""
-    return hashlib.sha256(to_json(value).encode()).hexdigest()
-
-
 def _dropped_before(bench: Bench, day: date) -> dict[str, Harm]:
     """Arms that were found to do harm on an earlier day."""
     return {harm.arm: harm for harm in harms_before(bench, day)}
-
-
-def _champion_moved(bench: Bench, blueprint: Blueprint) -> Check | None:
-    """V1: the champion was changed by others while the test ran."""
-    registry, spec = bench.registry, bench.spec
-    if registry is None or spec.model is None:
-        return None
-    now = registry.aliases(spec.model).get(spec.promotion.alias)
-    receipt = bench.store.find(RECEIPT, Receipt)
-    ours = receipt.promoted if receipt else None
-    alias = f"{spec.model}@{spec.promotion.alias}"
-    if now in (blueprint.champion, ours):
-        return Check(
-            name="champion",
-            status=Status.PASS,
-            sentence=f"{alias} was not changed by others during the test.",
-        )
-    return Check(
-        name="champion",
-        status=Status.FAIL,
-        sentence=f"{alias} was version {blueprint.champion or 'none'} when the experiment began and is "
-        f"{now or 'none'} now, so the control is not what serves any more.",
-    )
 
 
 def _failed_on_earlier_days(bench: Bench, day: date) -> list[Check]:
@@ -204,39 +175,15 @@ def _failed_on_earlier_days(bench: Bench, day: date) -> list[Check]:
 
 def _plan(bench: Bench, verdict: Verdict, readout: Readout) -> PromotionPlan | None:
     """What a win would change; a plan that was made for this very verdict stays."""
-    spec, registry = bench.spec, bench.registry
-    if verdict.decision is not Decision.PROMOTE or registry is None or spec.model is None:
+    if verdict.decision is not Decision.PROMOTE or bench.registry is None or bench.spec.model is None:
         return None
     if verdict.winner is None or verdict.version is None:
         raise TypeError(f"a promotion of {verdict.winner!r} needs a version")  # a bug: the spec demands versions
     known = bench.store.find("plan", PromotionPlan)
-    evidence = sha256_of(verdict)
-    if known and known.evidence == evidence and bench.store.find(RECEIPT, Receipt):
+    if known and known.evidence == sha256_of(verdict) and bench.store.find(RECEIPT, Receipt):
         return known
-    aliases = registry.aliases(spec.model)
-    primary = readout.of(spec.primary_name, verdict.winner)
-    tags = {
-        "abflow.experiment": spec.experiment,
-        "abflow.verdict": f"{verdict.decision} ({verdict.rule})",
-        "abflow.metric": spec.primary_name,
-        "abflow.spec_sha256": verdict.spec_sha256,
-        "abflow.verdict_sha256": evidence,
-    }
-    if isinstance(primary.effect, Estimate):
-        found, metric = primary.deciding or primary.effect, spec.primary
-        tags["abflow.effect"] = effect(metric, found.value)
-        tags["abflow.interval"] = f"{interval(metric, found.lower, found.upper)} ({100 * found.confidence:g} %)"
-    return plan_promotion(
-        experiment=spec.experiment,
-        model=spec.model,
-        alias=spec.promotion.alias,
-        champion=aliases.get(spec.promotion.alias),
-        previous=aliases.get(PREVIOUS + spec.promotion.alias),
-        winner=verdict.version,
-        stages=spec.promotion.stages,
-        evidence=evidence,
-        tags=tags,
-    )
+    said = f"{verdict.decision} ({verdict.rule})"
+    return plan_for(bench, verdict.winner, verdict.version, verdict=verdict, readout=readout, said=said)
 
 
 def _effect(bench: Bench, comparison: Comparison) -> str:

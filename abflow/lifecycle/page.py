@@ -9,6 +9,7 @@ from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.history import alarms, restated_days
 from abflow.lifecycle.horizon import gates_so_far
 from abflow.lifecycle.looking import peeks_of
+from abflow.lifecycle.overruling import OVERRULING, Overruling
 from abflow.lifecycle.promotion import approval_of
 from abflow.registry.plan import RECEIPT, MoveAlias, PromotionPlan, Receipt, SetStage, SetTag, describe
 from abflow.report.evidence import Evidence, Restated
@@ -42,9 +43,15 @@ def _evidence(bench: Bench) -> Evidence:
         blueprint=bench.store.find("blueprint", Blueprint),
         registry=registry_lines(bench),
         peeks=peeks_of(bench),
+        overruled=_overruled(bench),
         extended=bench.store.find("extended", Extended),
         restated=Restated(days=restated_days(bench), alarms=tuple(alarms(bench).values())),
     )
+
+
+def _overruled(bench: Bench) -> str | None:
+    overruling = bench.store.find(OVERRULING, Overruling)
+    return f"{overruling.sentence}." if overruling else None
 
 
 def registry_lines(bench: Bench) -> tuple[str, ...]:
@@ -53,6 +60,9 @@ def registry_lines(bench: Bench) -> tuple[str, ...]:
     receipt = bench.store.find(RECEIPT, Receipt)
     if bench.spec.model is None:
         return ("The experiment names no model: the lifecycle ends at the verdict.",)
+    overruling = bench.store.find(OVERRULING, Overruling)
+    if overruling and receipt and receipt.plan_sha256 == overruling.plan.sha256:
+        return ("Changed in the registry, against the verdict:", *_in_words(overruling.plan))
     if plan and receipt and receipt.plan_sha256 == plan.sha256:
         return ("Changed in the registry:", *_in_words(plan))
     done = ("Changed in the registry:", *receipt.changes[::-1]) if receipt else ()

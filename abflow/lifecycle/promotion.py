@@ -11,7 +11,7 @@ from abflow.errors import EvidenceMissing, LifecycleError, RegistryError
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.guards import Stopped, require_look, was_extended
 from abflow.lifecycle.history import alarms, verdict_changed
-from abflow.lifecycle.horizon import sha256_of
+from abflow.lifecycle.plans import sha256_of
 from abflow.registry.ledger import Ledger
 from abflow.registry.mlflow_registry import MlflowRegistry
 from abflow.registry.plan import PREVIOUS, RECEIPT, MoveAlias, PromotionPlan, Receipt, SetTag, describe
@@ -75,13 +75,11 @@ def record_approval(
     """Keep what a person said to the plan as it is now.
 
     Raises:
-        LifecycleError: An approval has no reason.
+        LifecycleError: A person's answer has no reason.
     """
     plan = bench.store.get("plan", PromotionPlan, step=Step.DECIDE)
-    if answer == "approve" and len(reason.strip()) < 3:
-        raise LifecycleError(
-            f"{bench.spec.experiment}: an approval needs a reason that others can read later; answer again with one"
-        )
+    if not timed_out:
+        require_reason(bench, reason)
     approval = Approval(
         plan_sha256=plan.sha256, answer=answer, by=by, reason=reason.strip(), at=at, timed_out=timed_out
     )
@@ -96,6 +94,19 @@ def record_approval(
         bench.ledger.append("approval", bench.spec.experiment, facts, at=at)
     bench.store.save("approval", approval)
     return approval
+
+
+def require_reason(bench: Bench, reason: str) -> None:
+    """Refuse what a person decides without saying why.
+
+    Raises:
+        LifecycleError: There is no reason.
+    """
+    if len(reason.strip()) < 3:
+        raise LifecycleError(
+            f"{bench.spec.experiment}: {reason.strip()!r} is no reason that others can read later, and an answer needs "
+            "a reason; nothing was changed. Answer again with one (in Airflow: clear this task, then it asks again)"
+        )
 
 
 def approval_of(bench: Bench, plan: PromotionPlan) -> Approval | None:
@@ -131,33 +142,42 @@ def promote(bench: Bench, day: date, *, now: datetime, dry_run: bool = False) ->
         if done and done.promoted == plan.promotes:
             return f"Version {plan.promotes} was promoted on {done.at:%Y-%m-%d}; nothing was changed again."
         _require_approval(bench, plan)
-        changes = registry.apply(plan)
-        entry = bench.ledger.record_once(
-            "promoted",
-            bench.spec.experiment,
-            {
-                "plan_sha256": plan.sha256,
-                "verdict_sha256": plan.evidence,
-                "model": plan.model,
-                "alias": plan.alias,
-                "from": plan.assumes,
-                "to": plan.promotes,
-                "changes": [describe(change) for change in plan.changes],
-            },
-            at=now,
-            same="plan_sha256",
-        )
-        registry.tag(plan.model, plan.promotes, "abflow.ledger_sha256", entry.sha256)
-        receipt = Receipt(
-            experiment=bench.spec.experiment,
-            plan_sha256=plan.sha256,
-            promoted=plan.promotes,
-            replaced=plan.assumes if plan.assumes != plan.promotes else None,
-            changes=tuple(describe(change) for change in plan.changes),
-            ledger_sha256=entry.sha256,
-            at=now,
-        )
-        bench.store.save(RECEIPT, receipt)
+        return carry_out(bench, registry, plan, now=now)
+
+
+def carry_out(bench: Bench, registry: MlflowRegistry, plan: PromotionPlan, *, now: datetime) -> str:
+    """Apply a plan that a verdict or a person stands for, and keep what was changed. The caller locks the ledger.
+
+    Raises:
+        RegistryMoved: The registry is no longer what the plan assumed.
+    """
+    changes = registry.apply(plan)
+    entry = bench.ledger.record_once(
+        "promoted",
+        bench.spec.experiment,
+        {
+            "plan_sha256": plan.sha256,
+            "verdict_sha256": plan.evidence,
+            "model": plan.model,
+            "alias": plan.alias,
+            "from": plan.assumes,
+            "to": plan.promotes,
+            "changes": [describe(change) for change in plan.changes],
+        },
+        at=now,
+        same="plan_sha256",
+    )
+    registry.tag(plan.model, plan.promotes, "abflow.ledger_sha256", entry.sha256)
+    receipt = Receipt(
+        experiment=bench.spec.experiment,
+        plan_sha256=plan.sha256,
+        promoted=plan.promotes,
+        replaced=plan.assumes if plan.assumes != plan.promotes else None,
+        changes=tuple(describe(change) for change in plan.changes),
+        ledger_sha256=entry.sha256,
+        at=now,
+    )
+    bench.store.save(RECEIPT, receipt)
     moved = [line for line in changes if "@" in line]
     return f"Promoted version {plan.promotes} of {plan.model}. " + "; ".join(moved or ("It was so already",)) + "."
 

@@ -163,7 +163,7 @@ def _task(spec: ExperimentSpec, step: Step, root: str) -> BaseOperator:
         defaults="Reject",
         response_timeout=timedelta(hours=policy.timeout_hours),
         assigned_users=[{"id": name, "name": name} for name in policy.approvers] or None,
-        params={"reason": Param(None, type=["null", "string"], description="Needed to approve.")},
+        params={"reason": Param(None, type=["null", "string"], description="Needed, whichever the answer.")},
         doc_md=QUESTIONS[step],
         retries=0,
     )

@@ -48,6 +48,7 @@ class Evidence:
     Attributes:
         registry: Lines that say what was or would be changed in the registry.
         peeks: Who looked at the primary although the plan reads it once.
+        overruled: Who promoted a variant against the verdict, and why; None where nobody did.
         extended: That the test goes on past its plan's last day, as the plan promised; None where it does not.
         restated: Days whose logs changed after they had been read, and what that has changed.
     """
@@ -59,6 +60,7 @@ class Evidence:
     blueprint: Blueprint | None
     registry: tuple[str, ...]
     peeks: tuple[Peek, ...] = ()
+    overruled: str | None = None
     extended: Extended | None = None
     restated: Restated = NONE_RESTATED
 

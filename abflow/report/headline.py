@@ -83,7 +83,7 @@ def _until_then(evidence: Evidence) -> str:
 def _decided(evidence: Evidence, verdict: Verdict) -> Headline:
     return Headline(
         word=in_words(verdict.decision),
-        title=_title(evidence, verdict),
+        title=_overruled(_title(evidence, verdict)) if evidence.overruled else _title(evidence, verdict),
         tone=OF_DECISION[verdict.decision],
         sentence=verdict.sentence,
         rule=verdict.rule,
@@ -106,6 +106,11 @@ def _title(evidence: Evidence, verdict: Verdict) -> str:
             return "Invalid: do not read this result"
         case Decision.NONE_YET:
             return "No verdict yet: the test goes on"
+
+
+def _overruled(title: str) -> str:
+    """Whoever overrules a verdict decides who stays."""
+    return f"{title.partition(':')[0]}, but overruled"
 
 
 def _held(gate: Gate) -> Headline:

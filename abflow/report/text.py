@@ -31,6 +31,8 @@ def _lines(evidence: Evidence) -> Iterable[str]:
     yield f"{evidence.spec.experiment}: {head.title}{rule}"
     yield f"why: {head.sentence}"
     yield from (f"changed by restated days: {alarm}" for alarm in evidence.restated.alarms)
+    if evidence.overruled:
+        yield f"overruled: {evidence.overruled}"
     if evidence.extension:
         yield f"extended: {evidence.extension}"
     for peek in evidence.peeks:

@@ -256,6 +256,8 @@ def test_approval_is_asked_for_and_bound_to_the_plan(tmp_path: Path, registry_te
         run_step(world.bench(), Step.PROMOTE, last)
     with pytest.raises(LifecycleError, match="needs a reason"):
         promotion.record_approval(world.bench(), answer="approve", by="ann", reason=" ", at=NOON)
+    with pytest.raises(LifecycleError, match="needs a reason"):
+        promotion.record_approval(world.bench(), answer="reject", by="ann", reason="", at=NOON)
     promotion.record_approval(world.bench(), answer="reject", by="ann", reason="freeze week", at=NOON)
     with pytest.raises(EvidenceMissing, match="ann rejected this plan: freeze week"):
         run_step(world.bench(), Step.PROMOTE, last)

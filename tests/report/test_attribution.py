@@ -79,8 +79,8 @@ def test_exposures_are_told_in_sentences() -> None:
     some = RequestsAgain(compared=5_000, share=0.25, other_days=31, other_files=4)
     assert told(some, others=7).endswith(
         "Request ids that came again on another day: 31 times, and every day counts them "
-        "(5 000 ids compared, 25.00 % of all). 4 of the rows also stand in another day's file; metrics count them once. "
-        "7 rows are of other experiments."
+        "(5 000 ids compared, 25.00 % of all). 4 of the rows also stand in another day's file; "
+        "metrics count them once. 7 rows are of other experiments."
     )
     assert told(None) == "20 000 exposures. The log has no request_id, so every row is one."
 
