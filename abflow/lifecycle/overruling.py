@@ -58,12 +58,12 @@ def overrule(bench: Bench, variant: str, *, by: str, reason: str, now: datetime,
         LifecycleError: The verdict forbids it or says so itself, or there is no such variant, model or reason.
         RegistryMoved: Somebody else changed who serves.
     """
-    require_reason(bench, reason)
-    verdict = bench.store.get("verdict", Verdict, step=Step.DECIDE)
-    _require_against(bench, variant, verdict)
     registry = bench.registry
     if registry is None:
         raise LifecycleError(f"{bench.spec.experiment} names no model, so there is nothing to promote")
+    require_reason(bench, reason)
+    verdict = bench.store.get("verdict", Verdict, step=Step.DECIDE)
+    _require_against(bench, variant, verdict)
     with bench.ledger.lock():
         overruling = _asked_before(bench, variant, verdict) or _new(bench, variant, verdict, by, reason.strip(), now)
         plan, receipt = overruling.plan, bench.store.find(RECEIPT, Receipt)
