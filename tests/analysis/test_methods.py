@@ -206,6 +206,19 @@ def test_sprt_crosses_at_walds_thresholds() -> None:
     assert not read(spec, *means(0.209), look=at(10)).mde_excluded
 
 
+@pytest.mark.parametrize("method", ["fixed_horizon", "group_sequential", "always_valid", "sprt", "bayesian"])
+def test_an_mde_relative_to_a_control_of_0_is_no_error_in_any_method(method: str) -> None:
+    relative = WINDOWED | {"mde": {"relative": 0.02}}
+    treated = Moments(n=N, mean=5.0, m2=2500.0 * (N - 1))
+    found = read(planned(method, relative), *arms_of("spent", Moments(n=N, mean=0.0, m2=0.0), treated), look=at(21))
+    assert found.mde == 0
+    if method in ("sprt", "bayesian"):  # a likelihood ratio and an expected loss are weighed against the mde
+        assert isinstance(found.effect, Unavailable)
+        assert found.effect.reason is UnavailableReason.BASELINE_NEAR_ZERO
+    else:
+        assert isinstance(found.effect, Estimate)
+
+
 # Bayesian
 
 

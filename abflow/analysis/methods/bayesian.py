@@ -16,6 +16,8 @@ Posterior = RateDifference | NormalPosterior
 
 def answer(asked: Question) -> Answer | Unavailable:
     """A word when the probability reaches the look's threshold; a win must also risk little."""
+    if asked.mde_without_size is not None:
+        return asked.mde_without_size
     as_logged = _posterior(asked)
     if isinstance(as_logged, Unavailable):
         return as_logged

@@ -9,7 +9,7 @@ from abflow.analysis.readout import Deciding, PosteriorSummary, Word
 from abflow.analysis.samples import Sample
 from abflow.stats.group_sequential import Look as Spent
 from abflow.stats.moments import Moments
-from abflow.stats.result import Estimate
+from abflow.stats.result import Estimate, Unavailable, UnavailableReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,16 @@ class Question:
     def gain(self) -> float:
         """The effect, plus is good."""
         return self.sign * self.effect.value
+
+    @property
+    def mde_without_size(self) -> Unavailable | None:
+        """Why a method that weighs the effect against the mde cannot do so; None when it can, or has none to weigh."""
+        if self.mde != 0:
+            return None
+        return Unavailable(
+            reason=UnavailableReason.BASELINE_NEAR_ZERO,
+            detail="the mde is relative to a control of 0, so there is no size to weigh the effect against",
+        )
 
     def toward(self, gain: float) -> Word:
         """The word for a shown effect of this sign, plus is good."""

@@ -21,6 +21,8 @@ def answer(asked: Question) -> Answer | Unavailable:
         return Unavailable(
             reason=UnavailableReason.METHOD_NOT_VALID_HERE, detail="sprt tests against the mde, and there is none"
         )
+    if asked.mde_without_size is not None:
+        return asked.mde_without_size
     read = sprt_reading(asked.gain, asked.effect.se, mde=asked.mde, alpha=asked.alpha, beta=1 - asked.power)
     pair = (asked.effect, asked.control, asked.treatment, asked.look)
     shown, p = interval_of(*pair, alpha=asked.alpha), p_value_of(*pair, alpha=asked.alpha)
