@@ -8,6 +8,7 @@ import sqlglot.expressions as sql
 
 # How logs spell true and false, small letters and capitals alike.
 YES, NO = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
+_FLOATS = ("FLOAT", "DOUBLE")
 _WHOLE_NUMBERS = 2**53  # up to here a float tells every whole number from its neighbours
 
 # Units in which an epoch may count, with the microseconds of one. As numbers, the years 2001 to 2099 of one unit
@@ -29,16 +30,24 @@ def literal(text: str) -> str:
 def as_text(column: str, type_: str) -> str:
     """DuckDB expression that reads a column as the text it has in the log; whole numbers have no point and no exponent.
 
-    A writer who meets a missing id turns whole numbers into floats: 7 and 7.0 are the same unit.
+    A writer who meets a missing id turns whole numbers into floats, and the missing one into NaN: 7 and 7.0 are the
+    same unit, and NaN is nothing.
     """
     name = identifier(column)
     if type_ == "JSON":
         text = f"({name} ->> '$')"
         is_float = f"json_type({name}) = 'DOUBLE'"
-        return f"case when {is_float} then {_decimal(f'try_cast({text} as double)', text)} else {text} end"
+        return f"case when {is_float} then {_float(f'try_cast({text} as double)', text)} else {text} end"
+    if type_ in _FLOATS:
+        return _float(name, f"cast({name} as varchar)")
     if is_fractional(type_):
         return _decimal(name, f"cast({name} as varchar)")
     return f"cast({name} as varchar)"
+
+
+def as_id(column: str, type_: str) -> str:
+    """DuckDB expression that reads a column as the id of a unit, an event or a request; an empty text is no id."""
+    return f"nullif({as_text(column, type_)}, '')"
 
 
 def as_number(column: str, type_: str) -> str:
@@ -62,6 +71,8 @@ def utc(column: str, type_: str) -> str | None:
     name = identifier(column)
     if type_ == "TIMESTAMP WITH TIME ZONE":
         return _without_zone(name)
+    if type_ == "TIMESTAMPTZ_NS":
+        return _without_zone(f"cast({name} as timestamptz)")
     if type_.startswith("TIMESTAMP") or type_ == "DATE":
         return f"cast({name} as timestamp)"
     if is_whole(type_):
@@ -84,7 +95,12 @@ def is_whole(type_: str) -> bool:
 
 def is_fractional(type_: str) -> bool:
     """Whether a type holds numbers with a fraction."""
-    return type_ in {"FLOAT", "DOUBLE"} or type_.startswith("DECIMAL")
+    return type_ in _FLOATS or type_.startswith("DECIMAL")
+
+
+def _float(number: str, otherwise: str) -> str:
+    # Asked first: where a file's statistics know of no NaN, DuckDB leaves out the condition that would stop the cast.
+    return f"case when not isnan({number}) then {_decimal(number, otherwise)} end"
 
 
 def _decimal(number: str, otherwise: str) -> str:

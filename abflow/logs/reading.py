@@ -12,7 +12,7 @@ from abflow.logs import expressions
 from abflow.logs.broken import first_broken, in_short
 from abflow.logs.cost import count_read
 from abflow.logs.database import Database
-from abflow.logs.expressions import as_boolean, as_number, as_text, identifier, literal
+from abflow.logs.expressions import as_boolean, as_id, as_number, as_text, identifier, literal
 from abflow.logs.layout import DayLog
 from abflow.logs.naming import renamed
 from abflow.logs.relations import described, relation_of
@@ -20,6 +20,7 @@ from abflow.logs.resources import connection
 
 __all__ = [
     "as_boolean",
+    "as_id",
     "as_number",
     "as_text",
     "connection",

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from abflow.logs.expressions import as_number, as_text, utc, utc_of_text
+from abflow.logs.expressions import as_id, as_number, as_text, utc, utc_of_text
 from abflow.logs.resources import Resources, connection
 
 NOON = datetime(2026, 10, 1, 12)  # noqa: DTZ001  a UTC time without zone is what is promised
@@ -52,7 +55,9 @@ def only(db: duckdb.DuckDBPyConnection, expression: str | None) -> object:
         ("'1.0'", "1.0"),
         ("true", "true"),
         ("null::double", None),
-        ("'nan'::double", "nan"),
+        ("'nan'::double", None),
+        ("'nan'::float", None),
+        ("'inf'::double", "inf"),
     ],
 )
 def test_an_id_has_the_text_of_its_digits(value: str, text: str | None, db: duckdb.DuckDBPyConnection) -> None:
@@ -76,6 +81,8 @@ def test_an_id_has_the_text_of_its_digits(value: str, text: str | None, db: duck
         ('"A0EEBC99-9C0B"', "A0EEBC99-9C0B"),
         ("true", "true"),
         ("null", None),
+        ("NaN", None),
+        ('"NaN"', "NaN"),
         ('""', ""),
     ],
 )
@@ -85,6 +92,20 @@ def test_an_id_of_json_too(value: str, text: str | None, db: duckdb.DuckDBPyConn
     for source in ("x", '"in" -> \'$."x"\''):
         db.execute(f"create or replace temp view given as select {source} as x from day")
         assert only(db, as_text("x", "JSON")) == text
+
+
+def test_nan_is_no_id_where_the_statistics_of_a_file_do_not_know_of_it(
+    db: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """DuckDB believes them, and would leave out a condition that they answer."""
+    pq.write_table(pa.table({"x": [math.nan, 1.0]}), tmp_path / "a.parquet")
+    found = db.execute(f"select {as_text('x', 'DOUBLE')} from read_parquet('{tmp_path}/a.parquet')").fetchall()
+    assert found == [(None,), ("1",)]
+
+
+@pytest.mark.parametrize("value", ["''", "null::varchar", "'\"\"'::json", "'nan'::double"])
+def test_what_is_empty_is_no_id(value: str, db: duckdb.DuckDBPyConnection) -> None:
+    assert only(db, as_id("x", type_of(db, value))) is None
 
 
 @pytest.mark.parametrize("value", ["2.5", "'2.5'", "2.5::double", "'2.5'::json", "'\"2.5\"'::json"])
@@ -104,6 +125,7 @@ def test_what_is_no_number_is_nothing(value: str, db: duckdb.DuckDBPyConnection)
         "timestamp_ns '2026-10-01 12:00'",
         "timestamp_ms '2026-10-01 12:00'",
         "timestamptz '2026-10-01 14:00+02:00'",
+        "cast('2026-10-01 14:00+02:00' as timestamptz_ns)",
         "'2026-10-01T12:00:00'",
         "'2026-10-01 12:00:00'",
         "'2026-10-01T12:00:00Z'",
