@@ -6,8 +6,9 @@ from typing import Any, NoReturn
 
 from abflow.engine.filing import UNIT_COLUMN, refuse_nulls
 from abflow.engine.measures import Measure, columns_needed, measures_of
+from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, make, one, show, statement
-from abflow.engine.wrong_rows import first_of_them, text_of
+from abflow.engine.wrong_rows import Types, first_of_them, id_of, number_of, text_of
 from abflow.errors import ContractBroken
 from abflow.logs.database import Database
 from abflow.logs.layout import DayLog, LogFormat
@@ -38,29 +39,21 @@ def open_exposures(db: Database, spec: ExperimentSpec, log: DayLog) -> dict[str,
     needed |= {name: why for name, why in read.items() if name not in ("error", "fallback")}
     require_columns(log, columns, needed)
 
-    def text(name: str) -> str:
-        return as_text(name, columns[name]) if name in columns else "cast(null as varchar)"
-
-    def number(name: str) -> str:
-        return as_number(name, columns[name]) if name in columns else "cast(null as double)"
-
     measured = {measure.column for measure in exposure_measures(spec) if measure.column}
-    fallback = f"coalesce({as_boolean('fallback', columns['fallback'])}, false)" if "fallback" in columns else "false"
-    context = ", ".join(f"{identifier(name)} := {text(name)}" for name in wanted_context(spec))
-    amounts = "".join(f", {number(name)} as {identifier('measured ' + name)}" for name in sorted(measured))
+    context = ", ".join(f"{identifier(name)} := {text_of(columns, name)}" for name in wanted_context(spec))
+    amounts = "".join(f", {number_of(columns, name)} as {identifier('measured ' + name)}" for name in sorted(measured))
     filtered = {name for measure in exposure_measures(spec) for name in measure.where}
-    texts = {name: f"cast({fallback} as varchar)" if name == "fallback" else text(name) for name in filtered}
-    amounts += "".join(f", {texts[name]} as {filtered_column(name)}" for name in sorted(filtered))
+    amounts += "".join(f", {_filtered(columns, name)} as {filtered_column(name)}" for name in sorted(filtered))
     with reading(log):
         # Text is parsed once; Parquet is cheap to read again, and only the columns that a query needs.
         kind = "view" if log.format is LogFormat.PARQUET else "table"
         db.execute(
             f"create or replace temp {kind} exposure_rows as select {utc('timestamp', columns['timestamp'], log)} "
-            f"as happened, {text('experiment_id')} as experiment_id, {text(UNIT_COLUMN)} as unit_id, "
-            f"{text('variant')} as variant, {text('request_id')} as request_id, "
-            f"{text('model_version')} as model_version, {fallback} "
-            f"as fallback, {_propensity(columns)} as propensity, struct_pack({context}) as context, "
-            f"coalesce({text('error')}, '') <> '' or coalesce({number('latency_ms')} < 0, false) as failed{amounts} "
+            f"as happened, {text_of(columns, 'experiment_id')} as experiment_id, "
+            f"{id_of(columns, UNIT_COLUMN)} as unit_id, {text_of(columns, 'variant')} as variant, "
+            f"{id_of(columns, 'request_id')} as request_id, {text_of(columns, 'model_version')} as model_version, "
+            f"{_fallback(columns)} as fallback, {_propensity(columns)} as propensity, "
+            f"struct_pack({context}) as context, {_failed(columns)} as failed{amounts} "
             "from raw_exposures"
         )
     return columns
@@ -71,12 +64,26 @@ def filtered_column(column: str) -> str:
     return identifier("filtered " + column)
 
 
+def _fallback(columns: Types) -> str:
+    return f"coalesce({as_boolean('fallback', columns['fallback'])}, false)" if "fallback" in columns else "false"
+
+
+def _failed(columns: Types) -> str:
+    negative = f"coalesce({number_of(columns, 'latency_ms')} < 0, false)"
+    return f"coalesce({text_of(columns, 'error')}, '') <> '' or {negative}"
+
+
+def _filtered(columns: Types, name: str) -> str:
+    """A column as filters read it."""
+    return f"cast({_fallback(columns)} as varchar)" if name == "fallback" else text_of(columns, name)
+
+
 def _propensity(columns: dict[str, str]) -> str:
     """The probability of the variant that a row names; what is there and no number becomes NaN."""
     if PROPENSITY not in columns:
         return "cast(null as double)"
     number, text = (read(PROPENSITY, columns[PROPENSITY]) for read in (as_number, as_text))
-    return f"case when coalesce({text}, '') <> '' then coalesce({number}, cast('nan' as double)) end"
+    return f"coalesce({number}, case when coalesce({text}, '') <> '' then cast('nan' as double) end)"
 
 
 def wanted_context(spec: ExperimentSpec) -> list[str]:
@@ -131,13 +138,34 @@ def refuse_what_cannot_count(db: Database, spec: ExperimentSpec, log: DayLog) ->
 
 def _cannot_count(spec: ExperimentSpec, log: DayLog, types: dict[str, str]) -> str:
     """SQL text: whether a row of the log belongs to nobody, to no time or to an unknown variant, or cannot be true."""
-    experiment, unit, variant = (text_of(types, name) for name in ("experiment_id", UNIT_COLUMN, "variant"))
+    experiment, variant = (text_of(types, name) for name in ("experiment_id", "variant"))
+    unit = id_of(types, UNIT_COLUMN)
     happened = utc("timestamp", types["timestamp"], log) if "timestamp" in types else "null"
     variants = ", ".join(map(literal, spec.variants))
     return (
         f"{experiment} is null or ({experiment} = {literal(spec.experiment)} and ({happened} is null "
         f"or {unit} is null or {variant} is null or {variant} not in ({variants}) "
         f"or not {_propensity(types)} between 1e-100 and 1))"
+    )
+
+
+def refuse_without_number(spec: ExperimentSpec, log: DayLog, measure: Measure, *, exposures: int) -> NoReturn:
+    """Say which exposures have no number where a metric reads one.
+
+    Raises:
+        ContractBroken: Their calls did not fail.
+    """
+
+    def has_none(_: DayLog, types: Types) -> str:
+        number = number_of(types, measure.column)
+        passes = condition(measure.where, lambda name: _filtered(types, name)) if measure.where else "true"
+        mine = f"{text_of(types, 'experiment_id')} = {literal(spec.experiment)}"
+        return f"{mine} and not ({_failed(types)}) and {passes} and not coalesce(isfinite({number}), false)"
+
+    example = first_of_them(log, ("timestamp", UNIT_COLUMN, "variant", measure.column), has_none)
+    raise ContractBroken(
+        f"log 'exposures', day {log.day}: {measure.column} of {exposures} exposures whose call did not fail is "
+        f"missing or not a finite number in {log.folder}; correct the log, or say so in `error`.{example}"
     )
 
 

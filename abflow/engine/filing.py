@@ -7,7 +7,8 @@ from collections.abc import Callable
 from abflow.errors import ContractBroken
 from abflow.logs.layout import DayLog
 
-FORMAT = 9  # of the partition; raised when its columns change, so that old partitions are built again
+# Of the partition; raised when its columns change or are read in another way, so that old partitions are built again.
+FORMAT = 10
 UNIT_COLUMN = "user_id"
 # Of rows without ids.
 NO_KEY = "cast(null as bigint) as id_high, cast(null as bigint) as id_low"

@@ -14,12 +14,12 @@ from abflow.engine.instants import midnight
 from abflow.engine.measures import Measure, columns_needed, filtered_events, leftovers_of, measures_of, same_event
 from abflow.engine.row_filters import condition
 from abflow.engine.statements import filled, make, one, rows, show, statement, write
-from abflow.engine.wrong_rows import first_of_them, text_of
+from abflow.engine.wrong_rows import first_of_them, id_of, text_of
 from abflow.errors import ContractBroken
 from abflow.logs.cost import count_read
 from abflow.logs.database import Database
 from abflow.logs.layout import DayLog, LogFormat
-from abflow.logs.reading import as_text, identifier, literal, open_day, reading, require_columns, utc
+from abflow.logs.reading import as_id, as_text, identifier, literal, open_day, reading, require_columns, utc
 from abflow.logs.resources import WHOLE_MACHINE, Resources
 from abflow.spec.experiment import ExperimentSpec
 
@@ -153,7 +153,7 @@ def _by_type(db: Database, columns: dict[str, str], types: set[str], log: DayLog
 
 
 def _event_id(columns: dict[str, str]) -> str:
-    return as_text("event_id", columns["event_id"]) if "event_id" in columns else "cast(null as varchar)"
+    return as_id("event_id", columns["event_id"]) if "event_id" in columns else "cast(null as varchar)"
 
 
 def _measures(spec: ExperimentSpec) -> tuple[Measure, ...]:
@@ -196,7 +196,7 @@ def _layers(measures: tuple[Measure, ...]) -> list[list[Measure]]:
 
 def _layer(measures: list[Measure], columns: dict[str, str], log: DayLog) -> str:
     """Every event of some types that passes the type's filter, each read through one column."""
-    unit, event_type = (as_text(name, columns[name]) for name in (UNIT_COLUMN, "event_type"))
+    unit, event_type = as_id(UNIT_COLUMN, columns[UNIT_COLUMN]), as_text("event_type", columns["event_type"])
     types = ", ".join(literal(measure.event_type) for measure in measures) or "null"
     filters = "".join(
         f" and ({event_type} <> {literal(m.event_type)} or "
@@ -221,7 +221,7 @@ def _layer(measures: list[Measure], columns: dict[str, str], log: DayLog) -> str
 
 def _leftovers(measures: tuple[Measure, ...], columns: dict[str, str], log: DayLog) -> str:
     """Events that no filter of their type lets pass, but whose id may come again: under the name of their type."""
-    unit, event_type = (as_text(name, columns[name]) for name in (UNIT_COLUMN, "event_type"))
+    unit, event_type = as_id(UNIT_COLUMN, columns[UNIT_COLUMN]), as_text("event_type", columns["event_type"])
     event_id, happened = _event_id(columns), utc("timestamp", columns["timestamp"], log)
     types = [leftover.event_type for leftover in leftovers_of(measures)]
     passes = " or ".join(
@@ -266,7 +266,7 @@ def _refuse_what_cannot_count(db: Database, log: DayLog, measures: tuple[Measure
 
 def _cannot_count(measures: tuple[Measure, ...], log: DayLog, types: dict[str, str]) -> str:
     """SQL text: whether a row that a metric reads belongs to nobody or to no time, or has no number."""
-    event_type, unit = (text_of(types, name) for name in ("event_type", UNIT_COLUMN))
+    event_type, unit = text_of(types, "event_type"), id_of(types, UNIT_COLUMN)
     happened = utc("timestamp", types["timestamp"], log) if "timestamp" in types else "null"
     wrong = []
     for measure in measures:

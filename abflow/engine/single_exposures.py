@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from abflow.engine.exposure_log import filtered_column
+from abflow.engine.exposure_log import filtered_column, refuse_without_number
 from abflow.engine.filing import key_of
 from abflow.engine.measures import Measure
 from abflow.engine.row_filters import condition
 from abflow.engine.statements import write
-from abflow.errors import ContractBroken
 from abflow.logs.database import Database
 from abflow.logs.layout import DayLog
 from abflow.logs.reading import identifier, literal
+from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import FAILED_EXPOSURES
 
 
-def write_exposures(db: Database, log: DayLog, measures: tuple[Measure, ...], file: Path) -> dict[str, float]:
+def write_exposures(
+    db: Database, spec: ExperimentSpec, log: DayLog, measures: tuple[Measure, ...], file: Path
+) -> dict[str, float]:
     """Write single exposures, in the shape of events; returns the largest value of each measure.
 
     A failed call is an exposure whose column has no number.
@@ -36,10 +38,7 @@ def write_exposures(db: Database, log: DayLog, measures: tuple[Measure, ...], fi
                 f"from exposures_once where {' and '.join(['not failed', *passes])}"
             ).fetchall()[0]
             if unreadable:
-                raise ContractBroken(
-                    f"log 'exposures', day {log.day}: {measure.column} of {unreadable} exposures whose call did not "
-                    f"fail is missing or not a finite number in {log.folder}; correct the log, or say so in `error`"
-                )
+                refuse_without_number(spec, log, measure, exposures=unreadable)
             largest[measure.label] = float(most or 0)
         if measure.event_type == FAILED_EXPOSURES:
             passes.append("failed")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from abflow.errors import DataError
 from abflow.logs.layout import DayLog, LogFormat
-from abflow.logs.reading import as_text, connection, of_day, open_day, reading
+from abflow.logs.reading import as_id, as_number, as_text, connection, of_day, open_day, reading
 from abflow.logs.resources import Resources
 
 Types = dict[str, str]
@@ -54,3 +54,13 @@ def _said(text: str | None) -> str:
 def text_of(types: Types, name: str) -> str:
     """SQL text: a column as text; null where a file does not have it."""
     return as_text(name, types[name]) if name in types else "cast(null as varchar)"
+
+
+def id_of(types: Types, name: str) -> str:
+    """SQL text: a column as an id; null where a file does not have it."""
+    return as_id(name, types[name]) if name in types else "cast(null as varchar)"
+
+
+def number_of(types: Types, name: str) -> str:
+    """SQL text: a column as a number; null where a file does not have it."""
+    return as_number(name, types[name]) if name in types else "cast(null as double)"

@@ -278,9 +278,15 @@ def test_a_row_exactly_at_the_end_of_the_window_is_out(tmp_path: Path) -> None:
 
 def test_a_latency_that_is_missing_although_the_call_did_not_fail_is_refused(tmp_path: Path) -> None:
     spec = experiment(MEDIAN)
-    exposures = [exposure("u", "a", at(0, 5), latency_ms=None)]
-    with pytest.raises(ContractBroken, match="latency_ms of 1 exposures whose call did not fail is missing"):
+    exposures = [
+        exposure("u", "a", at(0, 3), latency_ms=None, error="timeout"),
+        exposure("u", "a", at(0, 4), latency_ms=2.5),
+        exposure("u", "a", at(0, 5), latency_ms=None),
+    ]
+    with pytest.raises(ContractBroken, match="latency_ms of 1 exposures whose call did not fail is missing") as caught:
         measured(spec, tmp_path, answered(exposures), by_day([]))
+    assert "The first of them is row 4 of " in str(caught.value)
+    assert str(caught.value).endswith("user_id 'u', variant 'a', latency_ms missing.")
 
 
 def test_an_arm_without_a_row_has_no_quantile_and_says_why(tmp_path: Path) -> None:

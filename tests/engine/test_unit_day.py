@@ -181,16 +181,27 @@ def test_numbers_and_texts_may_both_name_units_in_jsonl(tmp_path: Path) -> None:
         assert found.fetchall() == [("12345678901234567890123",), ("7",), ("guest",)]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_rows_with_an_empty_id_are_distinct(kind: Format, tmp_path: Path) -> None:
+    shown = [exposure("u", "a", at(0), request_id="")] * 3
+    done = [outcome(unit, "visit", at(0), event_id="") for unit in ("u", "v", "w")]
+    got = one_day(tmp_path, shown, done, kind=kind)
+    assert (got.exposure_log.exposures, got.exposure_log.repeated) == (3, 0)
+    assert (got.events, got.outcome_log.repeated, got.outcome_log.has_ids) == ({"visit": 3}, 0, False)
+
+
 @pytest.mark.parametrize(
     ("shown", "done", "words"),
     [
         ({"variant": "c"}, {}, ["1 rows of try_it", "'c'", "a, b"]),
         ({"variant": None}, {}, ["'exposures'", "variant in 1 rows"]),
         ({"user_id": None}, {}, ["'exposures'", "user_id in 1 rows"]),
+        ({"user_id": ""}, {}, ["'exposures'", "user_id in 1 rows"]),
         ({"timestamp": None}, {}, ["'exposures'", "timestamp in 1 rows"]),
         ({"timestamp": "yesterday"}, {}, ["'exposures'", "timestamp in 1 rows"]),
         ({"experiment_id": None}, {}, ["'exposures'", "experiment_id in 1 rows"]),
         ({}, {"user_id": None}, ["'outcomes'", "user_id in 1 rows"]),
+        ({}, {"user_id": ""}, ["'outcomes'", "user_id in 1 rows"]),
         ({}, {"timestamp": None}, ["'outcomes'", "timestamp in 1 rows"]),
         ({}, {"value": None}, ["value of 1 'purchase' events", "missing or not a finite number"]),
         ({}, {"value": "much"}, ["value of 1 'purchase' events", "missing or not a finite number"]),
