@@ -107,21 +107,20 @@ def open_tables(
             if files.get(name):
                 read(db, name, list(files[name]))
         states = {phase: list(files[f"units {phase}"]) for phase in ("aa", "test") if files.get(f"units {phase}")}
-        for phase, paths in states.items():
-            read(db, f"state_{phase}", paths)
         if states:
-            show(db, "units", " union all ".join(_units(spec, phase) for phase in states))
+            show(db, "units", " union all ".join(_units(spec, phase, paths) for phase, paths in states.items()))
         yield db
 
 
-def _units(spec: ExperimentSpec, phase: str) -> str:
+def _units(spec: ExperimentSpec, phase: str, paths: Sequence[Path]) -> str:
     """One row per unit of a phase, its totals under names that people can read."""
+    listed = ", ".join(literal(str(path)) for path in paths)
     totals = []
     for number, total in enumerate(totals_of(spec)):
         totals.append(f", {column(number)} as {identifier(name_of(total))}")
     return (
         f"select {literal(phase)} as phase, unit_id, entered, variant, lowest_variant <> highest_variant as crossed, "
-        f"propensity, context{''.join(totals)} from {identifier('state_' + phase)}"
+        f"propensity, context{''.join(totals)} from read_parquet([{listed}], hive_partitioning = false)"
     )
 
 

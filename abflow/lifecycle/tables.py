@@ -60,7 +60,7 @@ def ask(bench: Bench, query: str, *, limit: int | None = None) -> Answer:
             columns = tuple(str(column[0]) for column in found.description)
             return Answer(columns=columns, rows=found.fetchall() if limit is None else found.fetchmany(limit))
         except duckdb.Error as error:
-            tables = ", ".join(row[0] for row in db.execute("show tables").fetchall() if "state_" not in row[0])
+            tables = ", ".join(row[0] for row in db.execute("show tables").fetchall())
             raise DataError(f"{str(error).splitlines()[0]}. The tables are {tables}") from error
 
 

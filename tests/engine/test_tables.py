@@ -11,6 +11,7 @@ from abflow.engine.measuring import measure
 from abflow.engine.tables import MOMENTS, READOUT, name_of, open_tables, write_look
 from tests.engine.small_logs import at, build, by_day, experiment, exposure, outcome, partitions_of, recorded
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "tables.md"
 METRICS = """
   visits: {role: primary, kind: count, event: visit, mde: {relative: 0.1}}
   price: {role: secondary, kind: ratio, numerator: purchase, numerator_value: value, denominator: visit, why: asked for}
@@ -73,6 +74,25 @@ def test_the_tables_hold_what_was_measured_and_compared(tmp_path: Path) -> None:
         ]
         assert db.execute("select count(*) from events").fetchall() == [(60,)]
         assert db.execute("select sum(exposures) from unit_days").fetchall() == [(40,)]
+        assert {name for (name,) in db.execute("show tables").fetchall()} == {name.split()[0] for name in files}
+
+
+def test_the_guide_makes_moments_of_units(tmp_path: Path) -> None:
+    """Also where some units came after enrolment, and some were seen in two variants."""
+    spec = experiment(
+        "  paid: {role: primary, kind: mean, event: purchase, value: value, mde: {relative: 0.1}}\n", enroll_days=2
+    )
+    rows = [exposure(f"u{n}", "ab"[n % 2], at(n % 4, 1)) for n in range(40)]
+    shown = by_day([*rows, exposure("u1", "a", at(2)), exposure("u4", "b", at(2))])
+    done = by_day([outcome(f"u{n}", "purchase", at(4), float(n)) for n in range(30)])
+    record = recorded(spec, tmp_path, partitions_of(tmp_path, build(spec, tmp_path, shown, done)))
+    kept = [each for each in measure(spec, record).measured if each.contamination == "exclude"]
+    query = GUIDE.read_text(encoding="utf-8").partition("```sql\n")[2].partition("```")[0]
+    assert "2026-10-15" in query
+    with open_tables(spec, {"units test": [record.state.file]}) as db:
+        found = db.execute(query.replace("2026-10-15", str(at(2).date()))).fetchall()
+    assert sorted(found) == sorted((each.variant, each.moments.n, each.moments.mean) for each in kept)
+    assert [n for _, n, _ in found] == [9, 9]
 
 
 def test_a_table_that_is_not_made_yet_is_not_there(tmp_path: Path) -> None:
