@@ -139,7 +139,7 @@ def build_exposure_day(
             largest: dict[str, float] = {}
             if measures:
                 files.append(f"rows-{inputs[:16]}.parquet")
-                largest = write_exposures(db, spec, log, measures, folder / files[-1])
+                largest = write_exposures(db, spec, log, measures, folder / files[-1], repeats=repeats)
     return ExposureDay(
         day=log.day,
         inputs=inputs,

@@ -17,11 +17,12 @@ from abflow.spec.metrics import FAILED_EXPOSURES
 
 
 def write_exposures(
-    db: Database, spec: ExperimentSpec, log: DayLog, measures: tuple[Measure, ...], file: Path
+    db: Database, spec: ExperimentSpec, log: DayLog, measures: tuple[Measure, ...], file: Path, *, repeats: bool
 ) -> dict[str, float]:
     """Write single exposures, in the shape of events; returns the largest value of each measure.
 
-    A failed call is an exposure whose column has no number.
+    A failed call is an exposure whose column has no number. Rows stand as in the log, and sorted where repeats were
+    taken out of it, so that the same log always makes the same bytes.
 
     Raises:
         ContractBroken: A call that did not fail has no number.
@@ -47,5 +48,6 @@ def write_exposures(
             f"{key_of('request_id || chr(32) || cast(cast(happened as date) as varchar)')} from exposures_once"
             f"{' where ' + ' and '.join(passes) if passes else ''}"
         )
-    write(db, " union all ".join(selects), file)
+    order = " order by unit_id, happened, measure, id_high, id_low, amount" if repeats else ""
+    write(db, f"select * from ({' union all '.join(selects)}) as single{order}", file)
     return largest

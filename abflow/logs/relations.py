@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
@@ -32,7 +32,7 @@ def relation_of(opened: Database, log: DayLog, *, as_json: bool) -> tuple[str, T
     _let_read(opened, log)
     match log.format:
         case LogFormat.PARQUET:
-            query = _parquet(opened, log.files)
+            query = _parquet(opened, log)
             return query, described(opened, query)
         case LogFormat.JSONL:
             return _jsonl(opened, log, as_json=as_json)
@@ -63,19 +63,19 @@ def _let_read(opened: Database, log: DayLog) -> None:
             opened.register_filesystem(InPlace(storage.filesystem, scheme))
 
 
-def _parquet(opened: Database, files: Sequence[LogFile]) -> str:
+def _parquet(opened: Database, log: DayLog) -> str:
     """Files whose columns have the same kinds of types are read together, all others as text.
 
     DuckDB would read the id 7 of one file and the same id 7.0 of another, a float, as two texts.
     """
-    types = _parquet_types(opened, files) if len(files) > 1 else {}
+    types = _parquet_types(opened, log)
     kinds: dict[str, set[str]] = defaultdict(set)
     for columns in types.values():
         for name, type_ in columns.items():
             kinds[name].add(_kind(type_))
     mixed = [name for name, found in kinds.items() if len(found - {"nothing"}) > 1]
     groups: dict[tuple[str, ...], list[LogFile]] = defaultdict(list)
-    for file in files:
+    for file in log.files:
         groups[tuple(types.get(file.path, {}).get(name, "") for name in mixed)].append(file)
     queries = []
     for of_mixed, group in groups.items():
@@ -91,12 +91,17 @@ def _parquet(opened: Database, files: Sequence[LogFile]) -> str:
     return " union all by name ".join(queries)
 
 
-def _parquet_types(opened: Database, files: Sequence[LogFile]) -> dict[str, Types]:
-    """The types of the outermost columns, by file."""
-    types: dict[str, Types] = {file.path: {} for file in files}
+def _parquet_types(opened: Database, log: DayLog) -> dict[str, Types]:
+    """The types of the outermost columns, by file.
+
+    Raises:
+        ContractBroken: A file has two columns of one name, of which DuckDB would give the second another name.
+    """
+    types: dict[str, Types] = {file.path: {} for file in log.files}
+    names: dict[str, set[str]] = {file.path: set() for file in log.files}
     inside: dict[str, int] = {}  # fields that still belong to the column before
     for path, name, type_, children in opened.execute(
-        f"select file_name, name, duckdb_type, num_children from parquet_schema({_list(files)}) "
+        f"select file_name, name, duckdb_type, num_children from parquet_schema({_list(log.files)}) "
         "order by file_name, column_id"
     ).fetchall():
         within = inside.get(path)
@@ -104,6 +109,12 @@ def _parquet_types(opened: Database, files: Sequence[LogFile]) -> dict[str, Type
             inside[path] = 0
             continue
         if not within:
+            if name.lower() in names[path]:
+                raise ContractBroken(
+                    f"log {log.log!r}, day {log.day}: {path} has two columns {name!r}; name each column once, in large "
+                    "and small letters alike"
+                )
+            names[path].add(name.lower())
             types[path][name] = type_
         inside[path] = max(within - 1, 0) + (children or 0)
     return types

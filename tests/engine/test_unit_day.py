@@ -67,6 +67,33 @@ def test_the_same_logs_give_the_same_bytes(tmp_path: Path) -> None:
     assert bytes_of(tmp_path / "first") == bytes_of(tmp_path / "second")
 
 
+def test_a_large_day_with_repeats_gives_the_same_bytes_with_any_number_of_threads(tmp_path: Path) -> None:
+    spec = experiment(
+        "  visited: {role: primary, kind: proportion, event: visit, mde: {relative: 0.1}}\n"
+        "  slow: {role: secondary, kind: quantile, q: 0.9, value: latency_ms}\n"
+    )
+    shown, done = (tmp_path / log / f"date={START}" for log in ("exposures", "outcomes"))
+    for folder in (shown, done):
+        folder.mkdir(parents=True)
+    with duckdb.connect(":memory:") as db:  # a few row groups, which threads read side by side
+        db.execute(
+            f"copy (select timestamp '{START}' + interval (n % 80000) second as timestamp, 'try_it' as experiment_id, "
+            "'u' || n % 9000 as user_id, 'ab'[1 + n % 2] as variant, 'r' || n % 300000 as request_id, "
+            f"n % 700 / 4 as latency_ms from range(400000) as t(n)) to '{shown}/a.parquet' (row_group_size 20000)"
+        )
+        db.execute(
+            f"copy (select timestamp '{START}' as timestamp, 'u1' as user_id, 'visit' as event_type) "
+            f"to '{done}/a.parquet'"
+        )
+    made = [
+        build_day(spec, tmp_path / str(threads), shown.parent, done.parent, START, threads=threads)
+        for threads in (1, 2, 4)
+    ]
+    assert made[0] == made[1] == made[2]
+    assert made[0].exposure_log.repeated == 100_000
+    assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "2") == bytes_of(tmp_path / "4")
+
+
 def test_days_may_be_built_in_any_order(tmp_path: Path) -> None:
     exposures, outcomes = random_logs(seeded(2))
     in_order = build(SPEC, tmp_path / "in_order", exposures, outcomes)

@@ -104,7 +104,7 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("first", "wrong"), [("a,b,A", "names the column 'a' twice"), ("a,,b", "leaves a column without a name")]
     )
-    def test_columns_have_one_name_each(
+    def test_columns_of_csv_have_one_name_each(
         self, first: str, wrong: str, db: duckdb.DuckDBPyConnection, tmp_path: Path
     ) -> None:
         with pytest.raises(ContractBroken, match=rf"the first line of \S*a\.csv {wrong}"):
@@ -249,6 +249,20 @@ class TestParquet:
     def test_a_column_may_be_missing_from_a_file(self, db: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
         log = parquet(tmp_path, a="select 1 as id", b="select 'x' as id, 2 as more", c="select 3.0::double as id")
         assert rows_of(db, log, "id", "more") == [("1", None), ("3", None), ("x", "2")]
+
+    @pytest.mark.parametrize("names", [["x", "x"], ["x", "X"]])
+    def test_columns_of_parquet_have_one_name_each(
+        self, names: list[str], db: duckdb.DuckDBPyConnection, tmp_path: Path
+    ) -> None:
+        """DuckDB calls the second x_1 and says nothing; names inside of a column are its own business."""
+        (tmp_path / f"date={DAY}").mkdir()
+        inside = pa.array([{"x": 1, "y": 2}])
+        pq.write_table(pa.table([inside, inside], names=["x", "y"]), tmp_path / f"date={DAY}" / "a.parquet")
+        assert rows_of(db, day_log("outcomes", tmp_path, DAY))
+        twice = pa.table([pa.array([1]), pa.array([2])], names=names)
+        pq.write_table(twice, tmp_path / f"date={DAY}" / "a.parquet")
+        with pytest.raises(ContractBroken, match=rf"a\.parquet has two columns '{names[1]}'"):
+            rows_of(db, day_log("outcomes", tmp_path, DAY))
 
 
 class TestColumnsOfOtherNames:
