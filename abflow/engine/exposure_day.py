@@ -47,6 +47,7 @@ class ExposureDay:
 
     Attributes:
         inputs: Hash of what it was made from, which also names the files.
+        asked: Hash of what was asked of the log: see `exposure_question`.
         files: Units; units of other experiments; ids of requests, where the log has some; single rows, where a metric
             needs them.
         rows: In the log.
@@ -76,6 +77,7 @@ class ExposureDay:
     context: tuple[str, ...]
     has_propensity: bool
     has_ids: bool
+    asked: str | None = None  # manifests before format 10 have none
     highest_compared: int | None = None  # manifests before format 9 have none; their partitions are built again
     last_day: date | None = None  # manifests before format 7 have none; their partitions are built again
     largest: dict[str, float]
@@ -84,14 +86,16 @@ class ExposureDay:
 
 def exposure_inputs(spec: ExperimentSpec, log: DayLog) -> str:
     """Hash of everything the partition depends on: the day's files, and what the experiment reads of them."""
+    return digest_of(format=FORMAT, engine=spec.engine, asked=exposure_question(spec), exposures=log.content_hash())
+
+
+def exposure_question(spec: ExperimentSpec) -> str:
+    """Hash of what the experiment reads of its exposure log, whatever that holds."""
     return digest_of(
-        format=FORMAT,
-        engine=spec.engine,
         experiment=spec.experiment,
         variants=sorted(spec.variants),
         context=wanted_context(spec),
         measures=[measure.label for measure in exposure_measures(spec)],
-        exposures=log.content_hash(),
     )
 
 
@@ -143,6 +147,7 @@ def build_exposure_day(
     return ExposureDay(
         day=log.day,
         inputs=inputs,
+        asked=exposure_question(spec),
         files=tuple(files),
         rows=total,
         other_experiments=others,

@@ -30,6 +30,7 @@ class OutcomeDay:
 
     Attributes:
         inputs: Hash of what it was made from, which also names the file.
+        asked: Hash of what was asked of the log: see `outcome_question`.
         files: The events.
         rows: In the log.
         read: Rows that some metric reads, by measure, before any is left out.
@@ -52,6 +53,7 @@ class OutcomeDay:
     latest: datetime | None
     largest: dict[str, float]
     of_day: tuple[str, ...] | None = None  # older manifests have none
+    asked: str | None = None  # manifests before format 10 have none
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -61,12 +63,12 @@ class OutcomeDay:
 
 def outcome_inputs(spec: ExperimentSpec, log: DayLog) -> str:
     """Hash of everything the partition depends on: the day's files, and what the experiment reads of them."""
-    return digest_of(
-        format=FORMAT,
-        engine=spec.engine,
-        measures=[measure.label for measure in _measures(spec)],
-        outcomes=log.content_hash(),
-    )
+    return digest_of(format=FORMAT, engine=spec.engine, asked=outcome_question(spec), outcomes=log.content_hash())
+
+
+def outcome_question(spec: ExperimentSpec) -> str:
+    """Hash of what the experiment reads of its outcome log, whatever that holds."""
+    return digest_of(measures=[measure.label for measure in _measures(spec)])
 
 
 def build_outcome_day(
@@ -111,6 +113,7 @@ def build_outcome_day(
     return OutcomeDay(
         day=log.day,
         inputs=inputs,
+        asked=outcome_question(spec),
         files=(file,),
         rows=total,
         read=dict(sorted(read.items())),

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from abflow import __version__
-from abflow.engine.exposure_day import ExposureDay, build_exposure_day, exposure_inputs
+from abflow.engine.exposure_day import ExposureDay, build_exposure_day, exposure_inputs, exposure_question
 from abflow.engine.filing import FORMAT
 from abflow.engine.history import PastDay, outcomes_of, past_of
 from abflow.engine.measuring import Recorded
-from abflow.engine.outcome_day import OutcomeDay, build_outcome_day, outcome_inputs
+from abflow.engine.outcome_day import OutcomeDay, build_outcome_day, outcome_inputs, outcome_question
 from abflow.engine.unit_day import Partition, UnitDay
 from abflow.engine.unit_state import KnownState, UnitState, roll_state, state_inputs
 from abflow.errors import DataError, EvidenceMissing, LogMissing
@@ -231,10 +231,12 @@ def _past_day(bench: Bench, day: date) -> PastDay | None:
     if Source.EXPOSURES in sources_of(bench, day):
         return past_of(_partition(bench, manifest(bench, day)))
     place = _place(Source.OUTCOMES, day)
-    known = bench.store.find(f"{place}/manifest", OutcomeDay)
+    known = _known(bench, Source.OUTCOMES, day, OutcomeDay)
     try:
-        made = known if known and _has_files(bench, Source.OUTCOMES, known) else _outcome_day(bench, day)
+        made = known if known and _answers(bench, known) else _outcome_day(bench, day)
     except LogMissing:
+        if known:
+            _refuse_old_answer(bench, known)
         return None
     return outcomes_of(made, bench.store.folder / place)
 
@@ -259,8 +261,26 @@ def _partition(bench: Bench, made: UnitDay) -> Partition:
         if not _has_files(bench, source, log):
             place = bench.store.folder / _place(source, made.day)
             raise EvidenceMissing(f"a file of {place} is gone; run {Step.AGGREGATE_DAY} on {made.day} again")
+        if not _answers(bench, log):
+            _refuse_old_answer(bench, log)
     exposures, outcomes = (bench.store.folder / _place(source, made.day) for source in Source)
     return Partition(made=made, exposures=exposures, outcomes=outcomes)
+
+
+def _answers(bench: Bench, made: ExposureDay | OutcomeDay) -> bool:
+    """Whether a partition holds what the experiment asks now; one of an older version does not say."""
+    question = exposure_question if isinstance(made, ExposureDay) else outcome_question
+    return made.asked is None or made.asked == question(bench.spec)
+
+
+def _refuse_old_answer(bench: Bench, made: ExposureDay | OutcomeDay) -> NoReturn:
+    """Say that a day was read for less than is asked now; what a metric would find in it, nobody knows."""
+    source = Source.EXPOSURES if isinstance(made, ExposureDay) else Source.OUTCOMES
+    raise EvidenceMissing(
+        f"{bench.spec.experiment}: log {source.value!r}, day {made.day}, was read before something else was asked of "
+        "it, such as a new metric, and has not been read again since. Put the log of this day back, then run "
+        f"{Step.AGGREGATE_DAY} on {made.day} again; or take out of the experiment file what was added"
+    )
 
 
 def _has_files(bench: Bench, source: Source, made: ExposureDay | OutcomeDay) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from abflow.analysis.wording import spans
@@ -107,11 +107,16 @@ def used_days(bench: Bench) -> list[date]:
 
 
 def remember(bench: Bench, day: date) -> Settled | None:
-    """What rests on a day; noted before the day is built again, so that `catch_up` finds the difference afterwards."""
+    """What rests on a day; noted before the day is built again, so that `catch_up` finds the difference afterwards.
+
+    That nobody read it is noted too: whoever is stopped half-way, and then takes back what was new, finds it unsettled.
+    """
     noted, known = bench.store.notes.find(_name(day), Settled), inputs_of(bench, day)
     if noted is None and known:
         noted = Settled(files="", reader="", inputs=known)
         bench.store.notes.save(_name(day), noted)
+    elif noted and noted.reader:
+        bench.store.notes.save(_name(day), replace(noted, reader=""))
     return noted
 
 

@@ -13,7 +13,7 @@ import pytest
 from abflow.analysis.readout import Readout
 from abflow.engine.tables import open_tables
 from abflow.engine.unit_day import UnitDay
-from abflow.errors import DataError, GateStopped
+from abflow.errors import DataError, EvidenceMissing, GateStopped
 from abflow.lifecycle import consequences, restated, tables
 from abflow.lifecycle.bench import Bench
 from abflow.lifecycle.daily import Health, check_health
@@ -335,6 +335,35 @@ def test_a_metric_added_before_the_plan_is_frozen_is_read_from_the_days_before(t
     assert told.startswith("Read again, because other things are asked of their logs now: 2026-09-20. Health")
     assert world.bench().manifest(first).inputs != before
     assert kinds(world) == []
+
+
+@pytest.mark.parametrize("log", ["exposures", "outcomes"])
+def test_what_is_asked_of_a_day_whose_log_is_gone_is_not_counted_from_the_days_that_are_left(
+    log: str, tmp_path: Path
+) -> None:
+    aa = {"start": "2026-09-20", "enroll_days": 2, "days": 3}
+    world = project(tmp_path, BETTER, phases=ONLY_TEST["phases"] | {"aa": aa})
+    first, second = date(2026, 9, 20), date(2026, 9, 21)
+    list(run_through(bench_of(world), first, clock=lambda: NOON))
+    file = log_file(world, log, first)
+    kept = file.read_bytes()
+    file.unlink()
+    run_step(bench_of(world), Step.AGGREGATE_DAY, second, clock=lambda: NOON)
+    run_step(bench_of(world), Step.CHECK_HEALTH, second, clock=lambda: NOON)  # nothing new is asked
+    asked = {
+        "exposures": {"role": "secondary", "kind": "quantile", "q": 0.5, "value": "latency_ms"},
+        "outcomes": {"role": "secondary", "kind": "mean", "event": "visit", "value": "value"},
+    }
+    plain = world.plain["metrics"]
+    world.write(metrics=plain | {"added": asked[log]})
+    with pytest.raises(EvidenceMissing, match=f"'{log}', day 2026-09-20, was read before something else was asked"):
+        run_step(bench_of(world), Step.CHECK_HEALTH, second, clock=lambda: NOON)
+    world.write(metrics=plain)
+    run_step(bench_of(world), Step.CHECK_HEALTH, second, clock=lambda: NOON)
+    world.write(metrics=plain | {"added": asked[log]})
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(kept)
+    run_step(bench_of(world), Step.CHECK_HEALTH, second, clock=lambda: NOON)
 
 
 def test_the_newest_readout_is_that_of_the_logs_as_they_are(world: World, even: World) -> None:
