@@ -233,7 +233,7 @@ def test_only_an_answer_with_a_reason_from_somebody_named_promotes(train: Train)
 
     _ask_again(train, run)
     train.airflow.answer_approval("abflow__asked", run, "Approve", "")
-    assert "an approval needs a reason" in train.why("asked", run, "approve")
+    assert "an answer needs a reason" in train.why("asked", run, "approve")
     assert train.wait_for_end("asked", run) == "failed"
     assert train.aliases("asked") == untouched
     assert not train.ledger("asked", "approval")
