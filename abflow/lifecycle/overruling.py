@@ -98,9 +98,6 @@ def _require_against(bench: Bench, variant: str, verdict: Verdict) -> None:
         raise LifecycleError(f"{name}: there is no verdict yet; the test goes on until {bench.calendar.last}")
     if verdict.winner == variant:
         raise LifecycleError(f"{name}: the verdict promotes {variant!r} itself; answer it with `abflow approve`")
-    check = champion_moved(bench, current_blueprint(bench))
-    if check and check.status is Status.FAIL:
-        raise RegistryMoved(f"{name}: {check.sentence} Nothing was promoted; what was measured is out of date")
 
 
 def _asked_before(bench: Bench, variant: str, verdict: Verdict) -> Overruling | None:
@@ -111,9 +108,13 @@ def _asked_before(bench: Bench, variant: str, verdict: Verdict) -> Overruling | 
 
 
 def _new(bench: Bench, variant: str, verdict: Verdict, by: str, reason: str, now: datetime) -> Overruling:
-    version = current_blueprint(bench).versions[variant]
+    name, blueprint = bench.spec.experiment, current_blueprint(bench)
+    check = champion_moved(bench, blueprint)
+    if check and check.status is Status.FAIL:
+        raise RegistryMoved(f"{name}: {check.sentence} Nothing was promoted; what was measured is out of date")
+    version = blueprint.versions[variant]
     if version is None:
-        raise LifecycleError(f"{bench.spec.experiment}: variant {variant!r} has no version of a registered model")
+        raise LifecycleError(f"{name}: variant {variant!r} has no version of a registered model")
     said = f"{verdict.decision} ({verdict.rule}), overruled by {by}: {reason}"
     readout = bench.store.find("readout", Readout)
     if readout and sha256_of(readout) != verdict.readout:  # harm ended the test after this look

@@ -50,8 +50,10 @@ def _evidence(bench: Bench) -> Evidence:
 
 
 def _overruled(bench: Bench) -> str | None:
-    overruling = bench.store.find(OVERRULING, Overruling)
-    return f"{overruling.sentence}." if overruling else None
+    """Who promoted a variant against the verdict, once that is done."""
+    overruling, receipt = bench.store.find(OVERRULING, Overruling), bench.store.find(RECEIPT, Receipt)
+    done = overruling and receipt and receipt.plan_sha256 == overruling.plan.sha256
+    return f"{overruling.sentence}." if overruling and done else None
 
 
 def registry_lines(bench: Bench) -> tuple[str, ...]:

@@ -169,3 +169,18 @@ def test_broken_off_half_way_it_is_finished_as_it_was_said_first(kept: World, mo
     assert kinds(kept)[-2:] == ["overruled", "promoted"]
     known = kept.bench().store.get(overruling.OVERRULING, overruling.Overruling, step="overrule")
     assert known.reason == "half the price"
+
+
+def test_broken_off_after_the_alias_has_moved_it_is_finished(kept: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as half:
+        half.setattr(MlflowRegistry, "tag", broken)  # the last thing before the receipt
+        with pytest.raises(KeyboardInterrupt):
+            decide(kept)
+    assert kept.aliases() == PROMOTED
+    assert not any(line.startswith("overruled:") for line in summary(kept.bench()))
+    decide(kept)
+    assert kinds(kept)[-2:] == ["overruled", "promoted"]
+    assert any(line.startswith("overruled:") for line in summary(kept.bench()))
