@@ -15,7 +15,7 @@ from abflow.analysis.population import Population
 from abflow.analysis.wording import count, effect, p_value
 from abflow.spec.built_in import is_built_in
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import Metric, ProportionMetric, QuantileMetric, RatioMetric, Role
+from abflow.spec.metrics import Metric, ProportionMetric, QuantileMetric, RatioMetric
 from abflow.stats.multiplicity import holm
 from abflow.stats.rerandomisation import Rerandomised, rerandomised_aa
 from abflow.stats.result import Unavailable, UnavailableReason
@@ -69,7 +69,7 @@ def _rerandomised(spec: ExperimentSpec, values: MetricValues) -> Iterable[Check]
     """How often the test of a metric that decides calls the same units different, dealt to the arms 1 000 times."""
     shares = tuple(arm_shares(spec).values())
     for name, metric in spec.metrics.items():
-        if metric.role is Role.SECONDARY:
+        if not metric.role.decides:
             continue
         found = rerandomised_aa(_kind(metric), values(name), shares, seed=SEED)
         if isinstance(found, Unavailable):
@@ -106,13 +106,13 @@ def _kind(metric: Metric) -> Literal["proportion", "mean", "ratio"]:
 
 def _differences(spec: ExperimentSpec, population: Population) -> list[Check]:
     found, unavailable = {}, []
-    for name, metric in spec.metrics.items():
+    for name, metric in spec.plan.metrics.items():
         for arm in spec.treatments:
             result = difference(spec, population, name, arm, contamination=spec.analysis.contamination)
             if isinstance(result, Unavailable):
                 # Calls that never fail are no reason to distrust the logs.
                 never_fails = is_built_in(metric) and result.reason is UnavailableReason.NO_VARIANCE
-                decides = metric.role is not Role.SECONDARY and not never_fails
+                decides = metric.role.decides and not never_fails
                 unavailable.append(
                     Check(
                         name=f"A/A difference of {name}, {arm}",

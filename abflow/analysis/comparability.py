@@ -11,7 +11,6 @@ from abflow.analysis.propensities import balance_in_parts
 from abflow.analysis.samples import pooled_sample, samples_of
 from abflow.analysis.wording import count, effect, p_value
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import Role
 from abflow.stats.independence import independence
 from abflow.stats.means import difference_in_means
 from abflow.stats.moments import Moments
@@ -72,7 +71,7 @@ def pre_period_difference(spec: ExperimentSpec, population: Population) -> tuple
     if spec.analysis.cuped is None:
         return ()
     found: dict[tuple[str, str], Estimate] = {}
-    for name in spec.metrics:
+    for name in spec.plan.metrics:
         samples = samples_of(spec, population, name, spec.analysis.contamination)
         control = samples[spec.control_name].cuped
         for arm in spec.treatments:
@@ -89,7 +88,7 @@ def controls_agree(spec: ExperimentSpec, population: Population) -> tuple[Check,
     first, *others = spec.controls
     found: dict[tuple[str, str], Estimate] = {}
     for name, metric in spec.metrics.items():
-        if metric.role is Role.SECONDARY:
+        if not metric.role.decides:
             continue
         for other in others:
             pair = [pooled_sample(spec, population, name, [variant]) for variant in (first, other)]

@@ -63,8 +63,9 @@ def compare(
         key = (comparison.metric, comparison.arm)
         if comparison.role is Role.GUARDRAIL:
             found.append(replace(comparison, word=word_of(comparison.margin)))
-        elif comparison.role is Role.SECONDARY:
-            found.append(_secondary(spec, comparison, corrected.get(key), samples, looks[comparison.arm]))
+        elif comparison.role is not Role.PRIMARY:
+            read = _watched(spec, comparison, samples[key[0]], looks[key[1]])
+            found.append(_secondary(spec, read, corrected.get(key)) if read.role.planned else read)
         else:
             reading = Reading(
                 spec=spec,
@@ -128,19 +129,22 @@ def _among(spec: ExperimentSpec, p_values: Mapping[Key, float], key: Key, p: flo
     return adjusted(spec, {**p_values, key: p})[key]
 
 
-def _secondary(
-    spec: ExperimentSpec, comparison: Comparison, p: float | None, samples: Mapping[str, Samples], look: ArmLook
-) -> Comparison:
-    """A secondary's word; it never decides."""
+def _watched(spec: ExperimentSpec, comparison: Comparison, samples: Samples, look: ArmLook) -> Comparison:
+    """What never decides, by an interval that holds at every look where the test may end at any."""
+    effect = comparison.effect
+    if isinstance(effect, Unavailable) or not spec.analysis.is_sequential:
+        return comparison
+    deciding = interval_of(effect, samples[spec.control_name], samples[comparison.arm], look, alpha=spec.analysis.alpha)
+    if isinstance(deciding, Unavailable):
+        return replace(comparison, effect=deciding)
+    return replace(comparison, deciding=deciding)
+
+
+def _secondary(spec: ExperimentSpec, comparison: Comparison, p: float | None) -> Comparison:
+    """A secondary's word."""
     effect = comparison.effect
     if isinstance(effect, Unavailable):
         return comparison
-    if spec.analysis.is_sequential:
-        control, treatment = (samples[comparison.metric][arm] for arm in (spec.control_name, comparison.arm))
-        deciding = interval_of(effect, control, treatment, look, alpha=spec.analysis.alpha)
-        if isinstance(deciding, Unavailable):
-            return replace(comparison, effect=deciding)
-        comparison = replace(comparison, deciding=deciding)
     gain = effect.value * spec.metrics[comparison.metric].sign
     word = Word.UNCLEAR
     if p is not None and p < spec.analysis.alpha and gain:

@@ -15,7 +15,7 @@ def adjusted(spec: ExperimentSpec, p_values: Mapping[Key, float]) -> dict[Key, f
     """Every p-value after the correction of its family; guardrails have no family, because all of them must hold.
 
     By default the primary's arms are one family and all secondaries times arms another; `family: all` makes one of
-    both. What could not be computed has no p-value and is in no family.
+    both. What could not be computed has no p-value and is in no family, and what is explored is in none either.
 
     Args:
         spec: The experiment.

@@ -53,7 +53,7 @@ def find_harm(
         planned: Units of all variants together that the plan expects at the cut-off; 0 when nobody knows.
         dropped: Arms that were dropped before.
     """
-    watched = [name for name, metric in spec.metrics.items() if metric.role is not Role.SECONDARY]
+    watched = [name for name, metric in spec.metrics.items() if metric.role.decides]
     alpha = FALSE_STOPS / (len(watched) * len(spec.treatments))
     shares, tuned_to = arm_shares(spec), planned or UNKNOWN_PLAN
     found: dict[str, Harm] = {}

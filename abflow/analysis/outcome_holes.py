@@ -25,7 +25,7 @@ def outcome_holes(spec: ExperimentSpec, population: Population, events_by_day: M
         events_by_day: Types of the events that lie on each day.
     """
     holes = []
-    for name, metric in spec.metrics.items():
+    for name, metric in spec.plan.metrics.items():
         cohorts: dict[str, tuple[int, int]] = {}
         for part in population.sliced(name, ENTRY_DAY, spec.analysis.contamination):
             units, non_zero = cohorts.get(part.level, (0, 0))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Literal
@@ -174,8 +175,8 @@ class Comparison:
     Attributes:
         effect: Treatment minus control, in the metric's unit, as logged: with `direction: decrease` less is better.
         relative: The same relative to control, for reading only.
-        adjusted_p: After the correction of the metric's family, valid at the looks of the method; None for guardrails
-            and for a posterior.
+        adjusted_p: After the correction of the metric's family, valid at the looks of the method; None for guardrails,
+            for a posterior, and of an exploratory metric, which is in no family.
         spent: What a group-sequential look used up of its error level.
         deciding: The interval that the word rests on, where it is not the effect's own.
         corrected_by: The correction for several comparisons behind `adjusted_p`.
@@ -185,7 +186,7 @@ class Comparison:
         fieller: Ends of the relative effect's other interval, where the two may disagree.
         base: What a ratio or quantile is conditioned on; None for every other kind.
         permutation_p: Where one unit carries much of the effect.
-        word: None when it could not be computed.
+        word: None when it could not be computed, and of an exploratory metric, which earns none.
         mde: The smallest effect worth detecting, in the metric's unit, without sign.
     """
 
@@ -219,6 +220,14 @@ class Comparison:
     cohens_h_in_words: Literal["negligible", "small", "medium", "large"] | None = None
     cap: float | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> str:
+        """Its word, or why it has none."""
+        if self.word:
+            return self.word.value
+        explored = not self.role.planned and isinstance(self.effect, Estimate)
+        return self.role.value if explored else "unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,6 +320,8 @@ class Readout:
         exposures: What became of the exposure log's rows; None in a readout that was kept before they were told.
         looked_at: Days of the test on which somebody looked although the plan reads it once; the comparisons are then
             read by a confidence sequence.
+        file_sha256: Hash of the whole experiment file, with the exploratory metrics; empty in a readout that was kept
+            before there were any.
     """
 
     experiment: str
@@ -331,6 +342,24 @@ class Readout:
     attribution: tuple[Attribution, ...] = ()
     exposures: ExposureRows | None = None
     looked_at: tuple[int, ...] = ()
+    file_sha256: str = ""
+
+    @property
+    def made_with(self) -> str:
+        """Hash of the experiment file that it was made with."""
+        return self.file_sha256 or self.spec_sha256
+
+    def only(self, metrics: Container[str]) -> Readout:
+        """The same without what it says of other metrics."""
+        attributed = [(each, tuple(m for m in each.metrics if m in metrics)) for each in self.attribution]
+        return replace(
+            self,
+            attribution=tuple(replace(each, metrics=left) for each, left in attributed if left),
+            comparisons=tuple(each for each in self.comparisons if each.metric in metrics),
+            beside=tuple(each for each in self.beside if each.metric in metrics),
+            segments=tuple(each for each in self.segments if each.metric in metrics),
+            over_time=tuple(each for each in self.over_time if each.metric in metrics),
+        )
 
     def of(self, metric: str, arm: str) -> Comparison:
         """The comparison of one metric in one arm, under the plan's policy."""

@@ -21,7 +21,7 @@ NEW_USERS = "is_new_user"  # new and established units are always shown apart
 def by_segment(spec: ExperimentSpec, population: Population) -> tuple[SegmentEffects, ...]:
     """Every metric in every arm by every segment that the population knows.
 
-    One test of heterogeneity per segment, Holm over the segments of the plan; a segment outside the plan is
+    One test of heterogeneity per segment, Holm over the segments of the plan; a segment or metric outside the plan is
     exploratory and corrected for nothing.
 
     References:
@@ -81,7 +81,7 @@ def _read(spec: ExperimentSpec, parts: Sequence[Slice], name: str, arm: str, seg
         metric=name,
         arm=arm,
         segment=segment,
-        planned=segment in spec.segments,
+        planned=segment in spec.segments and spec.metrics[name].role.planned,
         levels=(),
         p_value=None,
         adjusted_p=None,

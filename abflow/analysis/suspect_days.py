@@ -47,7 +47,7 @@ def suspect_days(spec: ExperimentSpec, arms: Arms, shares: Sequence[float]) -> l
     """
     suspect = np.zeros(len(shares), dtype=bool)
     for name, metric in spec.metrics.items():
-        if metric.role is Role.SECONDARY:
+        if not metric.role.decides:
             continue
         control = _by_day(metric, arms[spec.control_name][name], shares)
         for arm in spec.treatments:

@@ -23,7 +23,7 @@ from abflow.spec.calendar import GateName, Period, Phase
 log = logging.getLogger(__name__)
 
 
-def redo(bench: Bench, days: set[date], *, now: datetime) -> list[str]:
+def redo(bench: Bench, days: set[date], *, explores: bool, now: datetime) -> list[str]:
     """Do again what rests on these days, in the order of the days, and raise the alarm where a word changed.
 
     Nothing is promoted or rolled back.
@@ -31,6 +31,7 @@ def redo(bench: Bench, days: set[date], *, now: datetime) -> list[str]:
     Args:
         bench: The experiment.
         days: The days.
+        explores: Whether the newest readout is to be made again whatever it rests on, with other exploratory metrics.
         now: The time for the ledger.
 
     Returns:
@@ -45,9 +46,11 @@ def redo(bench: Bench, days: set[date], *, now: datetime) -> list[str]:
         told += _check_health(bench, aa, first, now=now)
         if bench.store.find(f"gates/{GateName.AA}", Gate):
             told.append(aa_check(bench, aa.last))
-    if first := _first(bench, days, test):
+    first = _first(bench, days, test)
+    if first:
         told += _check_health(bench, test, first, now=now)
-        told += _read_again(bench, first, now=now)
+    if since := test.start if explores else first:
+        told += _read_again(bench, since, now=now)
     alarms = raise_alarms(bench, now=now)
     for sentence in alarms.values():
         log.warning("%s: %s", bench.spec.experiment, sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -218,12 +219,19 @@ def _make_blueprint(bench: Bench) -> Blueprint:
 def _refuse_changed(bench: Bench, frozen: Frozen) -> None:
     if frozen.spec_sha256 == bench.spec.sha256:
         return
-    now = bench.spec.model_dump(mode="json", by_alias=True)
+    now = bench.spec.plan.model_dump(mode="json", by_alias=True)
     changed = ", ".join(_differences(frozen.spec, now)) or "the order of the variants"
+    added = set(bench.spec.plan.metrics) - set(_metrics_of(frozen))
+    explore = f"; {' and '.join(sorted(added))} may be looked at with `role: exploratory`" if added else ""
     raise SpecFrozen(
         f"{bench.spec.experiment}: its plan was frozen before the first user was exposed, and the file has changed "
-        f"since: {changed}. Put it back as it was, or begin a new experiment under another name"
+        f"since: {changed}. Put it back as it was, or begin a new experiment under another name{explore}"
     )
+
+
+def _metrics_of(frozen: Frozen) -> Iterable[str]:
+    metrics = frozen.spec.get("metrics")
+    return metrics if isinstance(metrics, dict) else ()
 
 
 def _differences(before: Any, after: Any, path: str = "") -> list[str]:

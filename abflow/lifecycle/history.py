@@ -137,7 +137,7 @@ def _of_verdict(verdict: Verdict, readouts: dict[str, Readout]) -> str:
     readout = readouts.get(verdict.readout or "")
     if readout is None:
         return told
-    words = ", ".join(f"{c.metric} of {c.arm} {c.word or 'unavailable'}" for c in readout.comparisons)
+    words = ", ".join(f"{c.metric} of {c.arm} {c.answer}" for c in readout.comparisons)
     return f"{told}; {words}; inputs {readout.inputs[:12]}, readout {(verdict.readout or '')[:12]}"
 
 

@@ -77,6 +77,7 @@ def analyze(bench: Bench, day: date) -> str:
         day=look.day,
         final=look.final,
         looked_at=tuple(peek.number for peek in peeks_of(bench)),
+        file_sha256=bench.spec.file_sha256,
     )
     checks = checks_of_look(
         spec,
@@ -93,7 +94,7 @@ def analyze(bench: Bench, day: date) -> str:
         bench.tracking.evidence("readout.json", to_json(readout))
     bench.store.keep("readout", readout)
     keep_tables(bench, population, readout, sha256_of(readout))
-    told = [f"{c.metric}, {c.arm}: {_effect(bench, c)}, {c.word or 'unavailable'}" for c in readout.comparisons]
+    told = [f"{c.metric}, {c.arm}: {_effect(bench, c)}, {c.answer}" for c in readout.comparisons]
     return f"{sum(readout.units.values())} units by {readout.cut_off}. {'; '.join(told)}."
 
 

@@ -72,7 +72,7 @@ def is_current(bench: Bench, source: Source, day: date) -> bool:
 
 def reader_of(bench: Bench) -> str:
     """What says how a log is read: the version of abflow, the format of its partitions, the experiment file."""
-    return f"{__version__} {FORMAT} {bench.spec.sha256}"
+    return f"{__version__} {FORMAT} {bench.spec.file_sha256}"
 
 
 def unit_day(bench: Bench, day: date) -> UnitDay:

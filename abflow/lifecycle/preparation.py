@@ -133,7 +133,7 @@ def _freeze(bench: Bench, *, needed: int | None, expected: float) -> None:
         "frozen",
         Frozen(
             spec_sha256=bench.spec.sha256,
-            spec=bench.spec.model_dump(mode="json", by_alias=True),
+            spec=bench.spec.plan.model_dump(mode="json", by_alias=True),
             test_start=bench.calendar.test.start,
             needed_units=needed,
             expected_units=expected,

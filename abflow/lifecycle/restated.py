@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from abflow.analysis.readout import Readout
+from abflow.analysis.verdict import Decision, Verdict
 from abflow.analysis.wording import spans
 from abflow.errors import DataError, LogMissing
 from abflow.lifecycle.bench import Bench
@@ -65,18 +67,19 @@ def catch_up(bench: Bench, *, now: datetime) -> str:
         DataError: The new files of a day are broken; its partitions and all that was made from them stay as they were.
         GateStopped: What was done again holds the experiment.
     """
-    if not _unsettled(bench):
+    if not _unsettled(bench) and not _explores_otherwise(bench):
         return ""
     with bench.store.notes.lock():  # runs that are cleared together would all do the same
         changes = [change for day in _unsettled(bench) if (change := _change(bench, day))]
-        if not changes:
+        explores = _explores_otherwise(bench)
+        if not changes and not explores:
             return ""
         from abflow.lifecycle.consequences import redo  # nearly every day has none
 
-        told = _in_words(changes)
+        told = _in_words(changes) or "Read again, because other metrics are explored now."
         log.warning("%s: %s", bench.spec.experiment, told)
         _record(bench, changes, now=now)
-        done = redo(bench, {change.day for change in changes}, now=now)
+        done = redo(bench, {change.day for change in changes}, explores=explores, now=now)
         for change in changes:
             bench.store.notes.save(_name(change.day), change.now)
     return " ".join([told, *done])
@@ -122,7 +125,7 @@ def remember(bench: Bench, day: date) -> Settled | None:
 
 @contextmanager
 def staying(bench: Bench, day: date) -> Iterator[None]:
-    """Say of an error in new logs of a day that everything stays as it was.
+    """Say of an error in the logs of a day that was read before that everything stays as it was.
 
     Raises:
         DataError: The error, with these words.
@@ -132,15 +135,37 @@ def staying(bench: Bench, day: date) -> Iterator[None]:
     except LogMissing:
         raise
     except DataError as error:
+        wrong = str(error).rstrip(".")
+        told = f"the logs of {day} changed after they had been read. {wrong}. Until then"
+        if _is_asked_anew(bench, day):
+            told = (
+                f"something else is asked of the logs of {day} than before. {wrong}; or ask what was asked. Until then"
+            )
         raise type(error)(
-            f"{bench.spec.experiment}: the logs of {day} changed after they had been read. {str(error).rstrip('.')}. "
-            "Until then its partitions, and all that was made from them, stay as they were"
+            f"{bench.spec.experiment}: {told} its partitions, and all that was made from them, stay as they were"
         ) from error
+
+
+def _is_asked_anew(bench: Bench, day: date) -> bool:
+    """Whether the files of a day look as they did when they were read, so that it is the experiment that changed."""
+    noted = bench.store.notes.find(_name(day), Settled)
+    try:
+        return noted is not None and noted.files == _files_of(bench, day)
+    except DataError:
+        return False
 
 
 def _unsettled(bench: Bench) -> list[date]:
     """The days that were read, and whose files do not look as they did then."""
     return [day for day in used_days(bench) if _looks_other(bench, day)]
+
+
+def _explores_otherwise(bench: Bench) -> bool:
+    """Whether the newest readout explores other metrics than the file does now; a stop for harm is never read."""
+    readout, verdict = bench.store.find("readout", Readout), bench.store.find("verdict", Verdict)
+    if readout is None or readout.spec_sha256 != bench.spec.sha256:
+        return False
+    return readout.made_with != bench.spec.file_sha256 and not (verdict and verdict.decision is Decision.STOP)
 
 
 def _last_checked(bench: Bench) -> str:

@@ -22,6 +22,7 @@ class Bar:
     """One interval, in percent of the control's mean, as logged.
 
     Attributes:
+        word: The word it has earned; empty where it can earn none.
         better: +1 where the right side is better, -1 where the left is.
         margin: Where the allowed loss ends.
         bound: The one-sided bound that is held against the margin.
@@ -74,7 +75,8 @@ class Bars:
     def described(self) -> str:
         """The plot in words, for those who cannot see it."""
         return "Effects relative to control. " + " ".join(
-            f"{bar.name} ({bar.detail}): {bar.word}, {bar.value:+.2f} % ({bar.lower:+.2f} % to {bar.upper:+.2f} %)."
+            f"{bar.name} ({bar.detail}): {bar.word}{', ' if bar.word else ''}{bar.value:+.2f} % "
+            f"({bar.lower:+.2f} % to {bar.upper:+.2f} %)."
             for bar in self.rows
         )
 
@@ -111,7 +113,7 @@ def _bar(spec: ExperimentSpec, found: Comparison, relative: Estimate, name: str)
         value=100 * relative.value,
         lower=100 * relative.lower,
         upper=100 * relative.upper,
-        word=found.word.value if found.word else "unavailable",
+        word=found.answer if found.role.planned else "",
         tone=OF_WORD[found.word] if found.word else Tone.CALM,
         better=metric.sign,
         role=found.role,
@@ -122,8 +124,8 @@ def _bar(spec: ExperimentSpec, found: Comparison, relative: Estimate, name: str)
 
 
 def _axis(rows: Sequence[Bar]) -> tuple[float, float]:
-    """Both ends, 0 always inside, with room at the sides."""
-    marks = [mark for bar in rows for mark in bar.marks] or [0.0]
+    """Both ends, 0 always inside, with room at the sides; what is only explored squeezes nothing."""
+    marks = [mark for bar in rows if bar.role.planned for mark in bar.marks] or [0.0]
     leading = [abs(mark) for bar in rows if bar.role is Role.PRIMARY for mark in bar.marks]
     widest = WIDEST * max(leading) if leading and max(leading) > 0 else max(map(abs, marks))
     low, high = max(min(*marks, 0.0), -widest), min(max(*marks, 0.0), widest)

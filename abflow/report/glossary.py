@@ -31,6 +31,7 @@ def _answers(spec: ExperimentSpec) -> dict[str, str]:
             "guardrail can be a little worse than control and still be safe."
         ),
         "primary, guardrail, secondary": "What decides; what must not be hurt; what is only watched.",
+        "exploratory": "Not part of the plan, and possibly chosen after the data were seen: a hint for another test.",
     }
 
 

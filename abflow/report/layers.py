@@ -178,7 +178,7 @@ def _names(placed: _Placed, layout: Layout, height: int) -> Iterable[alt.Chart]:
         name_at, detail_at = top + layout.name_at, top + layout.detail_at
         names.append({"y": name_at, "text": _shortened(bar.name, layout.longest)})
         details.append({"y": detail_at, "text": bar.detail})
-        words.append({"y": name_at, "text": f"{_signed(bar.value)} %  {bar.word}"})
+        words.append({"y": name_at, "text": f"{_signed(bar.value)} %  {bar.word}".rstrip()})
         numbers.append({"y": detail_at, "text": f"{_signed(bar.lower)} to {_signed(bar.upper)} %"})
     left = 2 - layout.left if layout.names_beside else 0
     right = layout.plot + 16 if layout.names_beside else layout.plot

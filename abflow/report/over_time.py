@@ -73,6 +73,7 @@ class TrendLine:
     """What the days of one metric in one arm say.
 
     Attributes:
+        explored: Whether the metric is no part of the plan.
         units: Who is seen on each day.
         word: Whether the benefit wears off, grows or shows no trend.
         test: The numbers behind the word, or why there are none.
@@ -82,6 +83,7 @@ class TrendLine:
     metric: str
     arm: str
     by: str
+    explored: bool
     units: str
     word: str
     tone: Tone
@@ -116,6 +118,7 @@ def _line(spec: ExperimentSpec, found: EffectsOverTime) -> TrendLine:
         metric=found.metric,
         arm=found.arm,
         by=BY_IN_WORDS[found.by],
+        explored=not spec.metrics[found.metric].role.planned,
         units=f"{UNITS_IN_WORDS[found.by]}{_each_day(found)}.{_uncapped(spec.metrics[found.metric], found)}",
         word=word,
         tone=tone,

@@ -54,7 +54,7 @@ class MetricRow:
 
     Attributes:
         rows: Which rows it reads; empty when it reads them all.
-        word: The word it has earned; "unavailable" when it has none.
+        word: The word it has earned, or why it has none: see `Comparison.answer`.
         unavailable: Why there is no effect, or None.
         facts: What bears on the answer: margin, mde, precision, looks, notes.
         readings: Other estimates of the same, which never decide.
@@ -103,7 +103,7 @@ def _row(spec: ExperimentSpec, found: Comparison) -> MetricRow:
         shown=_shown(metric, found),
         relative=signed_percent(relative.value) if isinstance(relative, Estimate) else NONE,
         relative_interval=_relative_interval(relative, effect_known=isinstance(effect, Estimate)),
-        word=found.word.value if found.word else "unavailable",
+        word=found.answer,
         tone=OF_WORD[found.word] if found.word else Tone.CALM,
         unavailable=effect.detail if isinstance(effect, Unavailable) else None,
         precision=NONE if found.precision is None else f"{found.precision.percent_of_plan:.0f} %",
@@ -155,6 +155,9 @@ def _evidence(found: Comparison) -> tuple[str, str, str]:
         return "Probability", probability(found.posterior.better), needed
     if found.adjusted_p is not None:
         return "Adjusted p", p_or_none(found.adjusted_p), correction(found.corrected_by)
+    if not found.role.planned:
+        p = found.effect.p_value if isinstance(found.effect, Estimate) and found.deciding is None else None
+        return "p", p_or_none(p), "exploratory, corrected for nothing"
     return "Adjusted p", NONE, "margin test below" if found.role is Role.GUARDRAIL else ""
 
 

@@ -69,7 +69,7 @@ class SegmentTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentTables:
-    """Every table: the primary's, those of the guardrails, and the others.
+    """Every table: the primary's, those of the guardrails, of the secondaries, and of what is only explored.
 
     Attributes:
         confidence: That all intervals of one segment hold together.
@@ -77,7 +77,8 @@ class SegmentTables:
 
     primary: tuple[SegmentTable, ...]
     guardrails: tuple[SegmentTable, ...]
-    others: tuple[SegmentTable, ...]
+    secondaries: tuple[SegmentTable, ...]
+    explored: tuple[SegmentTable, ...]
     confidence: str
 
 
@@ -95,7 +96,8 @@ def segment_tables(spec: ExperimentSpec, segments: Sequence[SegmentEffects]) -> 
     return SegmentTables(
         primary=of[Role.PRIMARY],
         guardrails=of[Role.GUARDRAIL],
-        others=of[Role.SECONDARY],
+        secondaries=of[Role.SECONDARY],
+        explored=of[Role.EXPLORATORY],
         confidence=coverage(1 - spec.analysis.alpha),
     )
 

@@ -26,18 +26,24 @@ _ERROR_RATE = RatioMetric(
     margin=Amount(absolute=0.005),
     why="Built in: failed calls have no latency, so their rate is always tested beside it.",
 )
+_EXPLORED_ERROR_RATE = _ERROR_RATE.model_copy(update={"role": Role.EXPLORATORY, "margin": None})
 
 
 def with_built_in(metrics: dict[str, Metric]) -> dict[str, Metric]:
-    """The metrics of an experiment file, and the guardrail that comes with latency unless the file has its own."""
-    if ERROR_RATE in metrics or not any(map(_reads_latency, metrics.values())):
+    """The metrics of an experiment file, and the guardrail that comes with latency unless the file has its own.
+
+    Beside a latency that is only explored it is only explored too: the plan does not change.
+    """
+    latencies = [metric.role for metric in metrics.values() if _reads_latency(metric)]
+    if ERROR_RATE in metrics or not latencies:
         return metrics
-    return {**metrics, ERROR_RATE: _ERROR_RATE}
+    planned = any(role.planned for role in latencies)
+    return {**metrics, ERROR_RATE: _ERROR_RATE if planned else _EXPLORED_ERROR_RATE}
 
 
 def is_built_in(metric: Metric) -> bool:
     """Whether nobody wrote this metric down."""
-    return metric == _ERROR_RATE
+    return metric in (_ERROR_RATE, _EXPLORED_ERROR_RATE)
 
 
 def _reads_latency(metric: Metric) -> bool:

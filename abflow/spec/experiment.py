@@ -103,6 +103,13 @@ class ExperimentSpec(SpecModel):
         return self.model_copy(update={"phases": phases})
 
     @property
+    def plan(self) -> ExperimentSpec:
+        """What is promised beforehand: the experiment without its exploratory metrics; itself where it has none."""
+        if all(metric.role.planned for metric in self.metrics.values()):
+            return self
+        return self.model_copy(update={"metrics": {n: m for n, m in self.metrics.items() if m.role.planned}})
+
+    @property
     def primary_name(self) -> str:
         """The name of the one metric that decides."""
         return next(name for name, metric in self.metrics.items() if metric.role is Role.PRIMARY)
@@ -124,8 +131,8 @@ class ExperimentSpec(SpecModel):
 
     @property
     def longest_window(self) -> int:
-        """Days until the slowest metric of a unit is complete."""
-        return max((metric.window_days or 0 for metric in self.metrics.values()), default=0)
+        """Days until the slowest metric of the plan is complete for a unit."""
+        return max((metric.window_days or 0 for metric in self.plan.metrics.values()), default=0)
 
     @property
     def arm_alpha(self) -> float:
@@ -144,7 +151,12 @@ class ExperimentSpec(SpecModel):
 
     @property
     def sha256(self) -> str:
-        """Hash of the whole experiment; what is frozen when the sizing gate passes."""
+        """Hash of the plan, which is frozen when the sizing gate passes."""
+        return self.plan.file_sha256
+
+    @property
+    def file_sha256(self) -> str:
+        """Hash of all that the file says, exploratory metrics too."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
 
 

@@ -25,6 +25,17 @@ class Role(StrEnum):
     PRIMARY = "primary"
     GUARDRAIL = "guardrail"
     SECONDARY = "secondary"
+    EXPLORATORY = "exploratory"
+
+    @property
+    def decides(self) -> bool:
+        """Whether the verdict hangs on it."""
+        return self in (Role.PRIMARY, Role.GUARDRAIL)
+
+    @property
+    def planned(self) -> bool:
+        """Whether it is part of the plan; what is not is only shown, and may be added at any time."""
+        return self is not Role.EXPLORATORY
 
 
 class Direction(StrEnum):
@@ -112,6 +123,14 @@ class MetricBase(SpecModel):
             raise FieldError("sized", wrong="false is for guardrails only; the test is sized for its primary")
         if not self.sized and self.why is None:
             raise FieldError("why", wrong="is missing; `sized: false` leaves this guardrail out, so say why")
+        return self
+
+    @model_validator(mode="after")
+    def _exploring_promises_nothing(self) -> MetricBase:
+        for field in ("mde", "practical", "margin"):
+            if not self.role.planned and getattr(self, field) is not None:
+                wrong = "is a promise, and an exploratory metric makes none: it is only shown. Remove it"
+                raise FieldError(field, wrong=wrong)
         return self
 
 

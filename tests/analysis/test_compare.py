@@ -34,6 +34,7 @@ from tests.analysis.experiments import (
 )
 
 SECONDARY = {"role": "secondary", "kind": "proportion", "event": "visit"}
+EXPLORATORY = SECONDARY | {"role": "exploratory"}
 LOSS = {"role": "guardrail", "kind": "mean", "event": "purchase", "value": "value", "margin": {"absolute": -0.1}}
 Z_TWO_SIDED, Z_POWER, Z_HALF_ALPHA = 1.959964, 0.841621, 2.241403  # normal tables: .975, .80, .9875
 
@@ -156,6 +157,32 @@ def test_secondaries_share_their_own_family() -> None:
     assert bought.adjusted_p == pytest.approx(2 * estimated(bought.effect).p_value)
     assert visits.deciding is None
     assert visits.precision is None
+
+
+@pytest.mark.parametrize("family", ["roles", "all"])
+def test_what_is_explored_is_in_no_family_and_earns_no_word(family: str) -> None:
+    """Not even one that is as clear as day, and it costs the others nothing."""
+    explored = {"clear": EXPLORATORY, "nowhere": EXPLORATORY | {"event": "refund"}}
+    analysis = {"family": family}
+    planned = {"bought": BOUGHT, "visits": SECONDARY}
+    counted = [
+        *arms_of("bought", rate(1000, 10_000), rate(1130, 10_000)),
+        *arms_of("visits", rate(1000, 10_000), rate(1085, 10_000)),
+    ]
+    clear = arms_of("clear", rate(1000, 10_000), rate(2000, 10_000))
+    plain = compared(spec_of(planned, analysis=analysis), *counted)
+    found = compared(
+        spec_of(planned | explored, analysis=analysis),
+        *counted,
+        *clear,
+        *arms_of("nowhere", rate(0, 10_000), rate(0, 10_000)),
+    )
+    assert {key: found[key] for key in plain} == plain
+    assert estimated(found["clear", "new"].effect).p_value < 1e-9
+    told = [(found[name, "new"].word, found[name, "new"].adjusted_p) for name in explored]
+    assert told == [(None, None), (None, None)]
+    assert [found[name, "new"].answer for name in explored] == ["exploratory", "unavailable"]
+    assert plain["bought", "new"].answer == "better"
 
 
 def test_a_metric_that_cannot_be_computed_is_no_part_of_the_family() -> None:

@@ -32,7 +32,7 @@ def test_metrics_stand_in_the_order_of_the_plan_what_decides_first() -> None:
     found = tables_of(*(by_country(name) for name in reversed(SPEC.metrics)))
     assert [table.metric for table in found.primary] == ["retained"]
     assert [table.metric for table in found.guardrails] == ["revenue", "complaints"]
-    assert [table.metric for table in found.others] == ["refunds"]
+    assert [table.metric for table in found.secondaries] == ["refunds"]
 
 
 def test_every_arm_has_a_table_of_its_own() -> None:
