@@ -22,7 +22,7 @@ from abflow.analysis.sample_ratio import (
     split_of_day,
     split_over_time,
 )
-from abflow.analysis.wording import count, p_value, percent
+from abflow.analysis.wording import count, p_value, percent, spans
 from abflow.spec.assignment import bucket_shares
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.propensity_balance import propensity_balance
@@ -41,6 +41,23 @@ class Answered:
     model_version: str | None
     fallback: bool
     exposures: int
+
+
+def rows_of_the_test(test_start: date, last_days: Mapping[date, date]) -> tuple[Check, ...]:
+    """Do files of the A/A phase hold rows of the test? They count in neither: nothing where there are none.
+
+    Args:
+        test_start: The first day that is not of the A/A phase.
+        last_days: By day of a file, the UTC day of its last row.
+    """
+    found = {day: last for day, last in last_days.items() if last >= test_start}
+    if not found:
+        return ()
+    sentence = (
+        f"Files of the A/A phase ({spans(found)}) hold rows of {max(found.values())}, which count neither there nor in "
+        "the test. Where the day of a file is no day of UTC, say `day: timestamp` of the log."
+    )
+    return (Check(name="rows of the test in A/A files", status=Status.WARN, sentence=sentence),)
 
 
 def daily_checks(

@@ -15,7 +15,7 @@ from abflow.analysis.inflow import counting_days, inflow_of
 from abflow.analysis.look_checks import checks_of_end
 from abflow.analysis.population import Population
 from abflow.analysis.sizing import size_test
-from abflow.analysis.validity import served_version
+from abflow.analysis.validity import rows_of_the_test, served_version
 from abflow.engine.measuring import Recorded, measure, unit_values
 from abflow.lifecycle.bench import Bench, reading
 from abflow.lifecycle.daily import answered_by, expected_versions
@@ -47,6 +47,7 @@ def aa_check(bench: Bench, day: date) -> str:
         *checks_of_end(bench.spec, population, days=period.enroll_days, events_by_day=events_by_day),
         served_version(bench.spec, answered_by(recorded), expected_versions(blueprint, period)),
         *aa_checks(bench.spec, population, values=_units_of(bench, recorded)),
+        *rows_of_the_test(period.end, {each.day: each.last_day for each in recorded.partitions if each.last_day}),
     )
     gate = judge(
         GateName.AA,

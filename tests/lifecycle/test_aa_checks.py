@@ -49,6 +49,23 @@ def test_a_sound_aa_phase_passes(tmp_path: Path) -> None:
     assert "outcome log" in [check.name for check in gate.checks]
 
 
+@pytest.mark.parametrize("log", ["exposures", "outcomes"])
+def test_files_that_end_after_the_phase_are_told(log: str, tmp_path: Path) -> None:
+    """Files of New York's days: the last one of the A/A phase holds the first hours of the test."""
+    named = "rows of the test in A/A files"
+    plain, shifted, sorted_out = (world_of(tmp_path / name, country="'everywhere'") for name in ("a", "b", "c"))
+    sorted_out.write(logs={name: {"path": f"logs/{name}", "day": "timestamp"} for name in ("exposures", "outcomes")})
+    for world in (shifted, sorted_out):
+        later = "select * replace (timestamp + interval 5 hour as timestamp) from '{file}'"
+        rewrite(log_file(world, log, day(6)), later)
+    assert named not in [check.name for check in aa_gate(plain).checks]
+    assert named not in [check.name for check in aa_gate(sorted_out).checks]
+    gate = aa_gate(shifted)
+    assert gate.status is GateStatus.PASS
+    (told,) = (check for check in gate.warnings if check.name == named)
+    assert told.sentence.startswith("Files of the A/A phase (2026-10-06) hold rows of 2026-10-07, which count neither")
+
+
 def test_an_aa_phase_without_some_days_of_outcomes_does_not_pass(tmp_path: Path) -> None:
     world = world_of(tmp_path, country="'everywhere'")
     lost = f"event_type = 'session' and timestamp >= '{day(2)}' and timestamp < '{day(4)}'"
