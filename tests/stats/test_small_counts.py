@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from abflow.stats.moments import EMPTY, Moments
@@ -49,6 +51,79 @@ def test_the_answer_is_the_worst_case_over_all_common_rates(test: Callable[..., 
         chance = sum(stats.binom.pmf(a, n, grid) * stats.binom.pmf(b, m, grid) for a, b in extreme)
         got = checked(test(rate(seen[0], n), rate(seen[1], m), alternative="greater"))
         assert got.p_value == pytest.approx(float(np.max(chance)), abs=2e-4)
+
+
+@BOTH
+@given(
+    n=st.integers(2, 25),
+    m=st.integers(2, 25),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    common=st.lists(st.integers(0, 1000), min_size=5, max_size=5),
+    side=st.sampled_from(SIDES[1:]),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_common_rate_makes_it_more_likely(
+    test: Callable[..., RateTest | Unavailable],
+    n: int,
+    m: int,
+    shares: tuple[float, float],
+    common: list[int],
+    side: Alternative,
+) -> None:
+    """Tables as extreme are told by the test itself: their p-value is no larger."""
+    seen = test(rate(round(shares[0] * n), n), rate(round(shares[1] * m), m), alternative=side)
+    if isinstance(seen, Unavailable):
+        return
+    rates, chance = np.array(common) / 1000, np.zeros(len(common))
+    order, own = _orders(test, n, m, side), (round(shares[0] * n), round(shares[1] * m))
+    for a, b in itertools.product(range(n + 1), range(m + 1)):
+        if order[a, b] <= order[own] + 1e-12:
+            chance += stats.binom.pmf(a, n, rates) * stats.binom.pmf(b, m, rates)
+    assert float(np.max(chance)) <= seen.p_value + 1e-9
+
+
+def _orders(
+    test: Callable[..., RateTest | Unavailable], n: int, m: int, side: Alternative
+) -> dict[tuple[int, int], float]:
+    """The smaller, the more extreme."""
+    sign = 1 if side == "greater" else -1
+    if test is boschloo_test:
+        return {
+            (a, b): float(stats.fisher_exact(np.array([[b, a], [m - b, n - a]]), alternative=side).pvalue)
+            for a, b in itertools.product(range(n + 1), range(m + 1))
+        }
+    found = {}
+    for a, b in itertools.product(range(n + 1), range(m + 1)):
+        pooled = (a + b) / (n + m)
+        spread = (pooled * (1 - pooled) * (1 / n + 1 / m)) ** 0.5
+        found[a, b] = -sign * (b * n - a * m) / (n * m) / spread if spread else 0.0
+    return found
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment", "side", "too_small"),
+    [((11, 55), (1, 21), "less", 0.0674), ((5, 55), (0, 30), "less", 0.0520), ((2, 8), (7, 40), "less", 0.4371)],
+)
+def test_peaks_that_scipys_optimiser_misses_are_found(
+    control: tuple[int, int], treatment: tuple[int, int], side: Alternative, too_small: float
+) -> None:
+    """scipy.stats.barnard_exact of 1.17 gives the last number; a grid of 20 000 common rates gives ours."""
+    n, m = control[1], treatment[1]
+    order = _orders(barnard_test, n, m, side)
+    extreme = [t for t in order if order[t] <= order[control[0], treatment[0]] + 1e-12]
+    grid = np.linspace(0, 1, 20_001)
+    chance = sum(stats.binom.pmf(a, n, grid) * stats.binom.pmf(b, m, grid) for a, b in extreme)
+    got = checked(barnard_test(rate(*control), rate(*treatment), alternative=side)).p_value
+    assert got == pytest.approx(float(np.max(chance)), abs=1e-5)
+    assert got > too_small + 1e-3
+
+
+def test_it_is_scipys_answer_where_its_optimiser_finds_the_peak() -> None:
+    for (a, n), (b, m) in (((7, 19), (12, 23)), ((3, 40), (9, 44)), ((20, 28), (30, 39)), ((31, 58), (24, 37))):
+        for side in SIDES:
+            for ours, theirs in ((barnard_test, stats.barnard_exact), (boschloo_test, stats.boschloo_exact)):
+                p_value = checked(ours(rate(a, n), rate(b, m), alternative=side)).p_value
+                assert p_value == pytest.approx(theirs([[b, a], [m - b, n - a]], alternative=side).pvalue, abs=1e-6)
 
 
 def _order(test: Callable[..., RateTest | Unavailable], table: tuple[int, int], n: int, m: int) -> float:
