@@ -1,8 +1,8 @@
 """How often the validity checks call an experiment invalid whose logs are clean, from files through the real engine.
 
 `clean_checks` counts on drawn moments and 14 days. Here rows come late, twice and in two variants. A run is a test of
-7 days and takes more than a second of a processor, so there are 500 of them. Not among the checks are the served
-version, which needs a registry, and those of segments and of the time before the test, which are not asked for here.
+7 days and takes more than a second of a processor. Not among the checks are the served version, which needs a registry,
+and those of segments and of the time before the test, which are not asked for here.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ STUDIES = (
         name="clean-logs",
         claim="All validity checks together call an experiment with late, repeated and a few crossed rows invalid at "
         "most 1 % of the time.",
-        runs=500,
+        runs=2_000,
         rates=_clean_logs,
     ),
 )
