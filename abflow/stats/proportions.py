@@ -150,7 +150,7 @@ def fisher_test(
         SpecError: The alternative is none of the three.
 
     References:
-        Fisher (1935), The Design of Experiments, section 21.
+        Fisher (1934), Statistical Methods for Research Workers (fifth edition), section 21.02.
     """
     pooled = pooled_z_test(control, treatment, alternative=alternative)
     if isinstance(pooled, Unavailable):
