@@ -55,7 +55,8 @@ def crossing_probabilities(
         SpecError: Bounds and looks do not fit one another, or the fractions do not increase.
 
     References:
-        Armitage, McPherson, Rowe (1969), JRSS A 132, 235-244.
+        Armitage, McPherson, Rowe (1969), JRSS A 132, 235-244; for the joint law of the looks Jennison, Turnbull (2000),
+        Group Sequential Methods, equation 3.1.
     """
     lower = tuple(-bound for bound in bounds) if lower is None else tuple(lower)
     if not len(bounds) == len(lower) == len(fractions):

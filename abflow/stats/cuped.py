@@ -89,7 +89,7 @@ def cuped_of_means(arms: Sequence[VectorMoments]) -> Cuped:
         SpecError: There are fewer than two arms, or other numbers per unit than these.
 
     References:
-        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, on control variates.
+        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, section 3.2, equations 4, 5 and 7.
     """
     _check(arms, numbers=2, what="an outcome and a covariate")
     return _adjusted(arms, stacked=_stacked(arms))
@@ -111,8 +111,8 @@ def cuped_of_ratios(arms: Sequence[VectorMoments]) -> Cuped | Unavailable:
         SpecError: There are fewer than two arms, or other numbers per unit than these.
 
     References:
-        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, appendix B; Deng, Knoblich, Lu (2018), KDD, 233-242, on the
-        linearisation.
+        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, appendix B, equation 8; Deng, Knoblich, Lu (2018), KDD,
+        233-242, on the linearisation.
     """
     _check(arms, numbers=4, what="numerator and denominator, during and before")
     for index, arm in enumerate(arms):

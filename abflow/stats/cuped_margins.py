@@ -40,7 +40,7 @@ def cuped_margin_bounds(
         SpecError: The margin is not finite, or the confidence not between 0.5 and 1.
 
     References:
-        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, on control variates.
+        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, section 3.2, equations 4 and 7.
     """
     plain = margin_bounds(
         control.adjusted,

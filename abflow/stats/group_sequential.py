@@ -150,7 +150,7 @@ def pocock_constant(looks: int, *, alpha: float) -> float:
         SpecError: There is no look, or the error level is impossible.
 
     References:
-        Pocock (1977), Biometrika 64, 191-199.
+        Pocock (1977), Biometrika 64, 191-199; Jennison, Turnbull (2000), Group Sequential Methods, table 2.1.
     """
     return wang_tsiatis_bounds(evenly(looks), alpha=alpha, shape=0.5)[-1]
 
@@ -166,7 +166,7 @@ def obrien_fleming_constant(looks: int, *, alpha: float) -> float:
         SpecError: There is no look, or the error level is impossible.
 
     References:
-        O'Brien, Fleming (1979), Biometrics 35, 549-556.
+        O'Brien, Fleming (1979), Biometrics 35, 549-556; Jennison, Turnbull (2000), Group Sequential Methods, table 2.3.
     """
     return wang_tsiatis_bounds(evenly(looks), alpha=alpha, shape=0.0)[-1]
 

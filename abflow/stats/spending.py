@@ -75,7 +75,8 @@ def power_family(rho: float) -> Spending:
         SpecError: The exponent is not above 0 and finite.
 
     References:
-        Kim, DeMets (1987), Biometrika 74, 149-154.
+        Kim, DeMets (1987), Biometrika 74, 149-154; for any rho Jennison, Turnbull (2000), Group Sequential Methods,
+        page 148.
     """
     if not (math.isfinite(rho) and rho > 0):
         raise SpecError(f"rho {rho:g} must be a number above 0; 1 spends evenly, 3 spends late")

@@ -54,7 +54,7 @@ def stagewise_estimate(
 
     References:
         Tsiatis, Rosner, Mehta (1984), Biometrics 40, 797-803; Jennison, Turnbull (2000), Group Sequential Methods,
-        chapter 8.
+        pages 179-180.
     """
     tail = tail_of(confidence, sides=2)
     ending = _ending(value, se, looks)
@@ -96,7 +96,8 @@ def stagewise_p_value(value: float, se: float, *, looks: Sequence[Look], effect:
         SpecError: There is no look.
 
     References:
-        Tsiatis, Rosner, Mehta (1984), Biometrics 40, 797-803.
+        Tsiatis, Rosner, Mehta (1984), Biometrics 40, 797-803; Jennison, Turnbull (2000), Group Sequential Methods,
+        pages 179-180.
     """
     ending = _ending(value, se, looks)
     return ending if isinstance(ending, Unavailable) else ending.p_value(drift=effect / se)

@@ -87,7 +87,7 @@ def stratified_difference(
 
     References:
         Miratrix, Sekhon, Yu (2013), JRSS B 75, 369-396, on the post-stratified estimator; Deng, Xu, Kohavi,
-        Walker (2013), WSDM, 123-132, on stratification; Satterthwaite (1946), Biometrics Bulletin 2, 110-114.
+        Walker (2013), WSDM, 123-132, section 3.1.2; Satterthwaite (1946), Biometrics Bulletin 2, 110-114.
     """
     kept = _kept(strata)
     if isinstance(kept, Unavailable):

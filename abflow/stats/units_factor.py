@@ -22,7 +22,7 @@ def history_factor(correlation: float) -> float:
         SpecError: The correlation is impossible, or leaves no noise at all.
 
     References:
-        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132.
+        Deng, Xu, Kohavi, Walker (2013), WSDM, 123-132, equation 5.
     """
     if not -1 < correlation < 1:
         raise SpecError(f"correlation {correlation:g} with the history must lie between -1 and 1")
