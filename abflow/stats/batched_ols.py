@@ -66,8 +66,8 @@ def batched_difference(
         SpecError: The confidence is not between 0.5 and 1.
 
     References:
-        Zhang, Janson, Murphy (2020), NeurIPS 33; arXiv 2002.03217v3, batched OLS. For the variance of a rate
-        difference: Farrington, Manning (1990), Statistics in Medicine 9, 1447-1454.
+        Zhang, Janson, Murphy (2020), NeurIPS 33, 9818-9829; arXiv 2002.03217v3, batched OLS. For the variance of a
+        rate difference: Farrington, Manning (1990), Statistics in Medicine 9, 1447-1454, method 3.
     """
     tail = tail_of(confidence, sides=2)
     refusal = _why_not(batches, kind)
@@ -204,7 +204,8 @@ def _likeliest_control_rate(data: _Batches, difference: float) -> Floats:
     """Maximum-likelihood control rate of each batch if the treatment's is higher by `difference`.
 
     References:
-        Farrington, Manning (1990), appendix: the middle root of a cubic, here in shares of the batch's units.
+        Farrington, Manning (1990), method 3 and appendix: the middle root of a cubic, here in shares of the
+        batch's units.
     """
     units = data.n_control + data.n_treatment
     share, events = data.n_control / units, data.events / units

@@ -49,7 +49,7 @@ def linearised_sd(row_sd: float, rows_per_unit: float, correlation: float, *, va
         SpecError: A number is impossible.
 
     References:
-        Deng, Knoblich, Lu (2018), KDD, arXiv 1803.06336, with the variance of `design_effect`.
+        Deng, Knoblich, Lu (2018), KDD, arXiv 1803.06336v4, with the variance of `design_effect`.
     """
     if not 0 < row_sd < math.inf:
         raise SpecError(f"a standard deviation of {row_sd:g} between rows is impossible; it is above 0")

@@ -153,7 +153,8 @@ def _tables_like(table: NDArray[np.int64], rng: np.random.Generator) -> list[NDA
     """Tables with the margins of this one, if rows and columns are unrelated: the draws of each cell in turn.
 
     References:
-        Patefield (1981), Applied Statistics 30, 91-97: a table is filled cell by cell, hypergeometrically.
+        Patefield (1981), Applied Statistics 30, 91-97, algorithm AS 159: a table is filled cell by cell,
+        hypergeometrically.
     """
     cells: list[NDArray[np.int64]] = []
     columns_left = [np.full(DRAWS, total) for total in table.sum(axis=0)]

@@ -59,7 +59,7 @@ class Moments:
         m2 = m2_a + m2_b + (m_b - m_a)² n_a n_b / n
 
         References:
-            Chan, Golub, LeVeque (1983), The American Statistician 37, 242-247.
+            Chan, Golub, LeVeque (1983), The American Statistician 37, 242-247, equations 1.5a and 1.5b.
         """
         if self.n == 0:
             return other

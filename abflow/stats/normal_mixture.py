@@ -22,8 +22,8 @@ def normal_mixture_rho(variance: float, *, alpha: float) -> float:
         SpecError: The error level or the variance is impossible.
 
     References:
-        Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, 1055-1080 (arXiv 1810.08240v9), on
-        choosing rho, in the closed form of the software that comes with it (confseq).
+        Howard, Ramdas, McAuliffe, Sekhon (2021), Annals of Statistics 49, 1055-1080 (arXiv 1810.08240v9),
+        proposition 3, in the closed form of the software that comes with it (confseq).
     """
     _check_alpha(alpha)
     if not 0 < variance < math.inf:

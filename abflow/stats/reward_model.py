@@ -55,7 +55,7 @@ def cross_fitted_means(
         SpecError: Fewer than 2 folds.
 
     References:
-        Chernozhukov et al. (2018), Econometrics Journal 21, C1-C68 (cross-fitting).
+        Chernozhukov et al. (2018), Econometrics Journal 21, C1-C68, definition 3.2 (cross-fitting).
     """
     rewards, numbers, chances = (np.asarray(column, dtype=np.float64) for column in (reward, action, target))
     _check(rewards, numbers, chances, folds)

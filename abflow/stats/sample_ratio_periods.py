@@ -120,7 +120,7 @@ def log_e_over_periods(periods: Iterable[Period]) -> float | Unavailable:
 
     References:
         Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567), section 2; Vovk, Wang (2021), Annals of Statistics 49,
-        1736-1754, on products of e-values.
+        1736-1754, section 4, on products of e-values.
     """
     log_es = [mixture_log_e(period.counts, period.shares) for period in periods if any(period.counts.values())]
     for log_e in log_es:

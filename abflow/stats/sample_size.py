@@ -54,7 +54,7 @@ def n_two_means(sd: float, delta: float, alpha: float, power: float) -> float:
         SpecError: The sd, difference, error level or power is impossible.
 
     References:
-        Kohavi, Tang, Xu (2020), Trustworthy Online Controlled Experiments, chapter 17, without the rounding to 16.
+        Kohavi, Tang, Xu (2020), Trustworthy Online Controlled Experiments, equation 17.8, without the rounding to 16.
     """
     z_alpha, z_power = _quantiles(alpha, power)
     if not (0 < sd < math.inf and 0 < abs(delta) < math.inf):
@@ -77,7 +77,7 @@ def n_t_test(d: float, alpha: float, power: float) -> float:
         SpecError: The difference is 0 or beyond 100 standard deviations, or the error level or power is impossible.
 
     References:
-        Cohen (1988), Statistical Power Analysis, chapter 2.
+        Cohen (1988), Statistical Power Analysis, section 2.4.
     """
     # Beyond, less than two units per arm would do, and the noncentral t is no longer to be had.
     if not 0 < abs(d) <= LARGEST_D:

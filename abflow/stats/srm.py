@@ -243,7 +243,7 @@ def mixture_log_e(counts: Mapping[str, int], shares: Mapping[str, float]) -> flo
 
     References:
         Lindon, Malek (2022), NeurIPS 35 (arXiv 2011.03567), section 2; Vovk, Wang (2021), Annals of Statistics 49,
-        1736-1754, on means of e-values.
+        1736-1754, section 3, on means of e-values.
     """
     arms = planned_counts(counts, shares)
     if isinstance(arms, Unavailable):

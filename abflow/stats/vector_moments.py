@@ -49,7 +49,8 @@ class VectorMoments:
             DataError: The two have other numbers per unit.
 
         References:
-            Chan, Golub, LeVeque (1983), The American Statistician 37, 242-247, for each pair of numbers.
+            Chan, Golub, LeVeque (1983), The American Statistician 37, 242-247, equations 1.5a and 1.5b, for
+            each pair of numbers.
         """
         if len(self.mean) != len(other.mean):
             raise DataError(f"units of {len(self.mean)} and of {len(other.mean)} numbers cannot be added")
