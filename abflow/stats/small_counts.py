@@ -39,7 +39,7 @@ def boschloo_test(
         alternative: What a small p-value shows: any difference, or a higher or lower treatment rate.
 
     References:
-        Boschloo (1970), Statistica Neerlandica 24, 1-9.
+        Boschloo (1970), Statistica Neerlandica 24(1).
     """
     ready = _ready(control, treatment)
     if isinstance(ready, Unavailable):
