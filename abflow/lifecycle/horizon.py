@@ -117,16 +117,22 @@ def judge(bench: Bench, day: date, *, now: datetime) -> str:
     gates = require_gates(bench, through=day)
     require_frozen(bench)
     readout = bench.store.get("readout", Readout, step=f"{Step.ANALYZE} on {day}")
-    verdict = decide(
-        as_it_is_read(bench),
-        readout,
-        readout_sha256=sha256_of(readout),
-        versions=blueprint.versions,
-        champion_moved=champion_moved(bench, blueprint),
-        daily=_failed_on_earlier_days(bench, day),
-        continued=passed_over(gates),
-        dropped=_dropped_before(bench, day),
-    )
+
+    def judged(moved: Check | None) -> Verdict:
+        return decide(
+            as_it_is_read(bench),
+            readout,
+            readout_sha256=sha256_of(readout),
+            versions=blueprint.versions,
+            champion_moved=moved,
+            daily=_failed_on_earlier_days(bench, day),
+            continued=passed_over(gates),
+            dropped=_dropped_before(bench, day),
+        )
+
+    verdict = judged(None)
+    if not _is_settled(bench, verdict):
+        verdict = judged(champion_moved(bench, blueprint))
     plan = _plan(bench, verdict, readout)
     if bench.tracking:
         bench.tracking.evidence("verdict.json", to_json(verdict))
@@ -138,6 +144,18 @@ def judge(bench: Bench, day: date, *, now: datetime) -> str:
     if verdict.decision is not Decision.NONE_YET:
         record(bench, verdict, now=now)
     return f"Verdict: {verdict.decision} (rule {verdict.rule}). {verdict.sentence}"
+
+
+def _is_settled(bench: Bench, verdict: Verdict) -> bool:
+    """Whether the test had ended with the same verdict before, and nothing is left to be promoted.
+
+    Whoever became champion since then did not do so while the test ran.
+    """
+    known = bench.store.find("verdict", Verdict)
+    if known is None or not known.ends:
+        return False
+    same = (known.on, known.decision, known.winner) == (verdict.on, verdict.decision, verdict.winner)
+    return same and (verdict.decision is not Decision.PROMOTE or bench.store.find(RECEIPT, Receipt) is not None)
 
 
 def record(bench: Bench, verdict: Verdict, *, now: datetime) -> None:

@@ -16,10 +16,12 @@ from abflow.lifecycle.daily import Health
 from abflow.lifecycle.page import SCORECARD, summary, write_scorecard
 from abflow.lifecycle.plans import sha256_of
 from abflow.lifecycle.steps import run_through
-from abflow.registry.plan import PromotionPlan
+from abflow.registry.plan import MoveAlias, PromotionPlan
+from abflow.simulate.truth import Truth
 from abflow.stats.result import Estimate, Unavailable
 from tests.lifecycle.restating import (
     BETTER,
+    EVEN,
     ONLY_TEST,
     bench_of,
     day,
@@ -233,3 +235,32 @@ def test_days_of_a_phase_that_is_over_are_read_again_by_the_next_days_run(tmp_pa
     assert any("The frozen plan stands." in sentence for sentence in told)
     assert world.bench().store.find("gates/aa", Gate) == gate
     assert not (world.bench().store.folder / "gates" / "aa_again.json").exists()
+
+
+@pytest.mark.parametrize("truth", [BETTER, EVEN])
+def test_who_became_champion_after_the_verdict_changes_none_of_its_words(
+    tmp_path: Path, registry_template: Path, truth: Truth
+) -> None:
+    """The next experiment has promoted since, which is no reason to call this one invalid."""
+    world = with_model(tmp_path, registry_template, truth)
+    run(world)
+    verdict, serving = verdict_of(world), world.aliases()["champion"]
+    registry = world.bench().registry
+    assert registry is not None
+    registry.do((MoveAlias(model="churn", alias="champion", from_version=serving, to_version=None),))
+    explore(world, visits=VISITS)
+    recheck(world)
+    assert without_hashes(verdict_of(world)) == without_hashes(verdict)
+    assert "champion" not in world.aliases()
+
+
+def test_a_promotion_that_waits_is_void_once_the_champion_has_moved(tmp_path: Path, registry_template: Path) -> None:
+    world = with_model(tmp_path, registry_template, BETTER, promotion={"approval": "required"})
+    run(world)
+    registry = world.bench().registry
+    assert registry is not None
+    registry.do((MoveAlias(model="churn", alias="champion", from_version="1", to_version=None),))
+    explore(world, visits=VISITS)
+    recheck(world)
+    assert verdict_of(world).decision == "invalid"
+    assert world.bench().store.find("plan", PromotionPlan) is None
