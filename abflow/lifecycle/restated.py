@@ -18,6 +18,8 @@ from abflow.lifecycle.partitions import Source, inputs_now, inputs_of, reader_of
 
 log = logging.getLogger(__name__)
 
+EXPLORING = "exploring"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
@@ -32,6 +34,17 @@ class Settled:
     files: str
     reader: str
     inputs: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploring:
+    """Noted while the newest readout and its verdict are made again with other exploratory metrics.
+
+    Attributes:
+        file_sha256: Of the experiment file with these metrics.
+    """
+
+    file_sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +92,12 @@ def catch_up(bench: Bench, *, now: datetime) -> str:
         told = _in_words(changes) or "Read again, because other metrics are explored now."
         log.warning("%s: %s", bench.spec.experiment, told)
         _record(bench, changes, now=now)
+        if explores:
+            bench.store.notes.save(EXPLORING, Exploring(file_sha256=bench.spec.file_sha256))
         done = redo(bench, {change.day for change in changes}, explores=explores, now=now)
         for change in changes:
             bench.store.notes.save(_name(change.day), change.now)
+        bench.store.notes.forget(EXPLORING)
     return " ".join([told, *done])
 
 
@@ -165,7 +181,10 @@ def _explores_otherwise(bench: Bench) -> bool:
     readout, verdict = bench.store.find("readout", Readout), bench.store.find("verdict", Verdict)
     if readout is None or readout.spec_sha256 != bench.spec.sha256:
         return False
-    return readout.made_with != bench.spec.file_sha256 and not (verdict and verdict.decision is Decision.STOP)
+    # Whoever was killed half-way may have left a new readout that no verdict names yet.
+    begun = bench.store.notes.find(EXPLORING, Exploring) is not None
+    other = begun or readout.made_with != bench.spec.file_sha256
+    return other and not (verdict and verdict.decision is Decision.STOP)
 
 
 def _last_checked(bench: Bench) -> str:

@@ -12,6 +12,7 @@ from abflow.analysis.gates import Gate
 from abflow.analysis.readout import Readout
 from abflow.analysis.verdict import Verdict
 from abflow.errors import ContractBroken, EvidenceMissing, SpecFrozen
+from abflow.lifecycle import consequences
 from abflow.lifecycle.daily import Health
 from abflow.lifecycle.page import SCORECARD, summary, write_scorecard
 from abflow.lifecycle.plans import sha256_of
@@ -264,3 +265,25 @@ def test_a_promotion_that_waits_is_void_once_the_champion_has_moved(tmp_path: Pa
     recheck(world)
     assert verdict_of(world).decision == "invalid"
     assert world.bench().store.find("plan", PromotionPlan) is None
+
+
+def test_whoever_is_killed_before_the_verdict_is_made_again_makes_it_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no day is read again, because the same events are asked for."""
+    world = project(tmp_path, BETTER)
+    explore(world, visits=VISITS)
+    run(world)
+
+    def killed(*_: Any, **__: Any) -> str:
+        raise KeyboardInterrupt
+
+    explore(world, visits=VISITS | {"direction": "decrease"})
+    with monkeypatch.context() as patch:
+        patch.setattr(consequences, "judge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            recheck(world)
+    assert verdict_of(world).readout != sha256_of(readout_of(world))
+    assert recheck(world)
+    assert verdict_of(world).readout == sha256_of(readout_of(world))
+    assert recheck(world) == ""
