@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from abflow.analysis.population import Measured, Population, Slice
 from abflow.analysis.readout import ArmSummary, Comparison, Readout
-from abflow.engine.measures import Total, totals_of
+from abflow.engine.measures import Total
 from abflow.engine.statements import read, show
 from abflow.engine.unit_state import column
 from abflow.logs.reading import connection, identifier, literal
 from abflow.logs.resources import WHOLE_MACHINE, Resources
-from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.row_filter import Value
 from abflow.stats.moments import JointMoments, Moments
 from abflow.stats.result import Estimate, Unavailable
@@ -92,14 +91,17 @@ def write_look(population: Population, readout: Readout, folder: Path, *, readou
 
 @contextmanager
 def open_tables(
-    spec: ExperimentSpec, files: Mapping[str, Sequence[Path]], *, resources: Resources = WHOLE_MACHINE
+    files: Mapping[str, Sequence[Path]],
+    *,
+    totals: Mapping[str, Sequence[Total]],
+    resources: Resources = WHOLE_MACHINE,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that shows an experiment's tables by their names.
 
     Args:
-        spec: The experiment.
         files: Of `unit_days`, `events`, `moments` and `readout`, and of `units aa` and `units test`; tables without
             files are not there.
+        totals: What the files of units hold, by phase; not all of them were made of the experiment as it is now.
         resources: What DuckDB may take.
     """
     with connection(resources) as db:
@@ -108,15 +110,16 @@ def open_tables(
                 read(db, name, list(files[name]))
         states = {phase: list(files[f"units {phase}"]) for phase in ("aa", "test") if files.get(f"units {phase}")}
         if states:
-            show(db, "units", " union all ".join(_units(spec, phase, paths) for phase, paths in states.items()))
+            queries = (_units(phase, paths, totals[phase]) for phase, paths in states.items())
+            show(db, "units", " union all by name ".join(queries))
         yield db
 
 
-def _units(spec: ExperimentSpec, phase: str, paths: Sequence[Path]) -> str:
+def _units(phase: str, paths: Sequence[Path], held: Sequence[Total]) -> str:
     """One row per unit of a phase, its totals under names that people can read."""
     listed = ", ".join(literal(str(path)) for path in paths)
     totals = []
-    for number, total in enumerate(totals_of(spec)):
+    for number, total in enumerate(held):
         totals.append(f", {column(number)} as {identifier(name_of(total))}")
     return (
         f"select {literal(phase)} as phase, unit_id, entered, variant, lowest_variant <> highest_variant as crossed, "

@@ -43,6 +43,7 @@ class UnitState:
         events_seen: Event types that occur anywhere in the outcome log so far.
         context: Columns of the first exposure that the log has.
         has_propensity: Whether the log says how likely each unit's variant was.
+        totals: What its columns hold, in their order; None in a manifest that was kept before it said so.
     """
 
     phase: Phase
@@ -53,6 +54,7 @@ class UnitState:
     events_seen: tuple[str, ...]
     context: tuple[str, ...]
     has_propensity: bool
+    totals: tuple[Total, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,7 @@ def roll_state(
         events_seen=tuple(sorted({event for partition in partitions for event in partition.made.events})),
         context=tuple(sorted({name for p in partitions for name in p.made.exposure_log.context})),
         has_propensity=any(partition.made.exposure_log.has_propensity for partition in partitions),
+        totals=totals,
     )
 
 

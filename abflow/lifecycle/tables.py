@@ -9,7 +9,9 @@ from typing import Any
 
 from abflow.analysis.population import Population
 from abflow.analysis.readout import Readout
+from abflow.engine.measures import Total, totals_of
 from abflow.engine.tables import LookTables, open_tables, write_look
+from abflow.engine.unit_state import UnitState
 from abflow.errors import DataError, EvidenceMissing
 from abflow.lifecycle.bench import Bench, reading
 from abflow.spec.calendar import Phase
@@ -54,7 +56,7 @@ def ask(bench: Bench, query: str, *, limit: int | None = None) -> Answer:
         raise EvidenceMissing(
             f"{bench.spec.experiment} has no tables yet; they are made from its first A/A or test day"
         )
-    with open_tables(bench.spec, files, resources=bench.settings.resources) as db:
+    with open_tables(files, totals=_totals(bench), resources=bench.settings.resources) as db:
         try:
             found = db.execute(query)
             columns = tuple(str(column[0]) for column in found.description)
@@ -62,6 +64,15 @@ def ask(bench: Bench, query: str, *, limit: int | None = None) -> Answer:
         except duckdb.Error as error:
             tables = ", ".join(row[0] for row in db.execute("show tables").fetchall())
             raise DataError(f"{str(error).splitlines()[0]}. The tables are {tables}") from error
+
+
+def _totals(bench: Bench) -> dict[str, tuple[Total, ...]]:
+    """What the files of units hold, as their manifests tell; one that does not is older than exploratory metrics."""
+    found = {}
+    for phase in (Phase.AA, Phase.TEST):
+        made = bench.store.find(f"unit_state/{phase}/manifest", UnitState)
+        found[str(phase)] = made.totals if made and made.totals is not None else totals_of(bench.spec.plan)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

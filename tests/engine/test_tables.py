@@ -48,7 +48,7 @@ def test_the_tables_hold_what_was_measured_and_compared(tmp_path: Path) -> None:
         "unit_days": [partition.units for partition in partitions],
         "units test": [record.state.file],
     }
-    with open_tables(spec, files) as db:
+    with open_tables(files, totals={"test": totals_of(spec)}) as db:
         columns = {
             name: [row[0] for row in db.execute(f"describe {name}").fetchall()] for name in ("moments", "readout")
         }
@@ -89,14 +89,14 @@ def test_the_guide_makes_moments_of_units(tmp_path: Path) -> None:
     kept = [each for each in measure(spec, record).measured if each.contamination == "exclude"]
     query = GUIDE.read_text(encoding="utf-8").partition("```sql\n")[2].partition("```")[0]
     assert "2026-10-15" in query
-    with open_tables(spec, {"units test": [record.state.file]}) as db:
+    with open_tables({"units test": [record.state.file]}, totals={"test": totals_of(spec)}) as db:
         found = db.execute(query.replace("2026-10-15", str(at(2).date()))).fetchall()
     assert sorted(found) == sorted((each.variant, each.moments.n, each.moments.mean) for each in kept)
     assert [n for _, n, _ in found] == [9, 9]
 
 
 def test_a_table_that_is_not_made_yet_is_not_there(tmp_path: Path) -> None:
-    with open_tables(experiment(), {}) as db:
+    with open_tables({}, totals={}) as db:
         assert db.execute("show tables").fetchall() == []
 
 
@@ -110,7 +110,7 @@ def test_a_filtered_metric_has_a_column_of_its_own(tmp_path: Path) -> None:
     }
     record = recorded(spec, tmp_path, partitions_of(tmp_path, build(spec, tmp_path, shown, done)))
     files = {"units test": [record.state.file], "events": [partition.events for partition in record.partitions]}
-    with open_tables(spec, files) as db:
+    with open_tables(files, totals={"test": totals_of(spec)}) as db:
         column = "\"count of visit where surface = 'it''s'\""
         assert db.execute(f"select unit_id from units where {column} = 1").fetchall() == [("u1",)]
         assert db.execute("select count(*) from events where measure = 'visit'").fetchall() == [(4,)]

@@ -17,6 +17,7 @@ from abflow.lifecycle.daily import Health
 from abflow.lifecycle.page import SCORECARD, summary, write_scorecard
 from abflow.lifecycle.plans import sha256_of
 from abflow.lifecycle.steps import run_through
+from abflow.lifecycle.tables import ask
 from abflow.registry.plan import MoveAlias, PromotionPlan
 from abflow.simulate.truth import Truth
 from abflow.stats.result import Estimate, Unavailable
@@ -287,3 +288,20 @@ def test_whoever_is_killed_before_the_verdict_is_made_again_makes_it_the_next_ti
     assert recheck(world)
     assert verdict_of(world).readout == sha256_of(readout_of(world))
     assert recheck(world) == ""
+
+
+def test_tables_call_what_units_did_by_what_was_counted(tmp_path: Path) -> None:
+    """Before the days are read again, and of the A/A phase afterwards: its units are not counted anew."""
+    world = project(tmp_path, BETTER, phases=WITH_AA)
+    explore(world, visits=VISITS)
+    run(world)
+    query = """select sum("count of session in 2 days") from units where phase = 'aa'"""
+    counted = ask(world.bench(), query).rows
+    explore(world, visits=VISITS | {"window_days": 3}, slowness=SLOWNESS)
+    assert ask(world.bench(), query).rows == counted
+    explore(world, visits=VISITS | {"window_days": 3})
+    recheck(world)
+    assert ask(world.bench(), query).rows == counted
+    found = ask(world.bench(), """select phase, count("count of session in 3 days") from units group by all""").rows
+    assert dict(found)["aa"] == 0
+    assert dict(found)["test"] > 0
