@@ -274,12 +274,13 @@ def _answers(bench: Bench, made: ExposureDay | OutcomeDay) -> bool:
 
 
 def _refuse_old_answer(bench: Bench, made: ExposureDay | OutcomeDay) -> NoReturn:
-    """Say that a day was read for less than is asked now; what a metric would find in it, nobody knows."""
+    """Say that a day was read for something else than is asked now; what a metric would find in it, nobody knows."""
     source = Source.EXPOSURES if isinstance(made, ExposureDay) else Source.OUTCOMES
     raise EvidenceMissing(
         f"{bench.spec.experiment}: log {source.value!r}, day {made.day}, was read before something else was asked of "
-        "it, such as a new metric, and has not been read again since. Put the log of this day back, then run "
-        f"{Step.AGGREGATE_DAY} on {made.day} again; or take out of the experiment file what was added"
+        "it, such as a new metric, and has not been read again since. If its log is there, run `abflow recheck`; if "
+        f"not, put it back, then run {Step.AGGREGATE_DAY} on {made.day} again. Or ask what was asked when it was read: "
+        "take out of the experiment file what was added, or put back what was taken out"
     )
 
 

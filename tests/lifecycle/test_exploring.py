@@ -305,3 +305,18 @@ def test_tables_call_what_units_did_by_what_was_counted(tmp_path: Path) -> None:
     found = ask(world.bench(), """select phase, count("count of session in 3 days") from units group by all""").rows
     assert dict(found)["aa"] == 0
     assert dict(found)["test"] > 0
+
+
+def test_what_was_counted_from_a_day_whose_log_is_gone_stays_asked(tmp_path: Path) -> None:
+    """A partition holds what was asked of its day, and nobody can read it again for anything else."""
+    world = project(tmp_path, BETTER)
+    explore(world, worth=WORTH)
+    run(world, through=2)
+    log_file(world, "outcomes", day(1)).unlink()
+    explore(world)
+    with pytest.raises(EvidenceMissing, match=r"day 2026-10-01, .* or put back what was taken out"):
+        run_day(world, 3)
+    explore(world, worth=WORTH)
+    run_day(world, 3)
+    run_day(world, 4)
+    assert verdict_of(world).decision == "promote"
