@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abflow.spec.field_error import FieldError
 from abflow.spec.metrics import (
     EXPOSURES,
     FAILED_EXPOSURES,
@@ -33,11 +34,21 @@ def with_built_in(metrics: dict[str, Metric]) -> dict[str, Metric]:
     """The metrics of an experiment file, and the guardrail that comes with latency unless the file has its own.
 
     Beside a latency that is only explored it is only explored too: the plan does not change.
+
+    Raises:
+        FieldError: What is only explored would take the guardrail's place.
     """
     latencies = [metric.role for metric in metrics.values() if _reads_latency(metric)]
-    if ERROR_RATE in metrics or not latencies:
-        return metrics
     planned = any(role.planned for role in latencies)
+    own = metrics.get(ERROR_RATE)
+    if own and planned and not own.role.planned:
+        wrong = (
+            "stands beside a latency of the plan in the guardrail's place, so it is part of the plan and cannot be "
+            "exploratory; make it a guardrail or secondary, or give it another name"
+        )
+        raise FieldError(ERROR_RATE, "role", wrong=wrong)
+    if own or not latencies:
+        return metrics
     return {**metrics, ERROR_RATE: _ERROR_RATE if planned else _EXPLORED_ERROR_RATE}
 
 

@@ -69,3 +69,13 @@ def test_a_guardrail_of_the_plan_cannot_be_made_something_to_look_at() -> None:
     """It would be the same plan without its guardrail, so the hash is another."""
     weaker = {name: value for name, value in ERRORS.items() if name != "margin"} | {"role": "exploratory"}
     assert spec_of({"bought": BOUGHT, "errors": weaker}).sha256 != spec_of(PLAN).sha256
+
+
+def test_nothing_that_is_explored_takes_the_place_of_the_guardrail_beside_a_latency() -> None:
+    """Taken out again it would change the plan."""
+    latency = {"role": "secondary", "kind": "quantile", "value": "latency_ms", "q": 0.95, "direction": "decrease"}
+    own = {"role": "exploratory", "kind": "ratio", "numerator": "failed_exposures", "denominator": "exposures"}
+    with pytest.raises(ValidationError, match=r"stands beside a latency of the plan .* cannot be exploratory"):
+        spec_of(PLAN | {"latency": latency, "error_rate": own})
+    explored = spec_of(PLAN | {"latency": latency | {"role": "exploratory"}, "error_rate": own})
+    assert not is_built_in(explored.metrics["error_rate"])
