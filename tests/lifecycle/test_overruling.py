@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,3 +185,18 @@ def test_broken_off_after_the_alias_has_moved_it_is_finished(kept: World, monkey
     decide(kept)
     assert kinds(kept)[-2:] == ["overruled", "promoted"]
     assert any(line.startswith("overruled:") for line in summary(kept.bench()))
+
+
+def test_a_readout_of_an_older_version_still_says_what_it_said(kept: World) -> None:
+    """It was kept before readouts knew of the whole file; read today it has a field more, and so another hash."""
+    store = kept.bench().store
+    old = "".join(
+        line
+        for line in (store.folder / "readout.json").read_text().splitlines(keepends=True)
+        if "file_sha256" not in line
+    )
+    sha256 = hashlib.sha256(old.encode()).hexdigest()
+    for name in ("readout", f"history/readout/{sha256}"):
+        store.save_text(f"{name}.json", old)
+    store.keep("verdict", replace(verdict_of(kept), readout=sha256))
+    assert "tag abflow.effect" in decide(kept, dry_run=True)
