@@ -9,6 +9,8 @@ import pytest
 from abflow.analysis.readout import Readout
 from abflow.analysis.verdict import Verdict
 from abflow.simulate.truth import Truth
+from abflow.stats.result import Estimate
+from tests.lifecycle.restating import recheck
 from tests.lifecycle.world import EVENTS, World, spec_of, world_at
 from tests.local_spark import spark_master
 
@@ -22,6 +24,7 @@ PLAN = {
     "sizing": {"skip": "to see both engines run"},
     "metrics": METRICS | {"revenue": METRICS["revenue"] | {"cap": 40.0}},
 }
+WAITED = {"role": "exploratory", "kind": "mean", "event": "exposures", "value": "latency_ms", "direction": "decrease"}
 MUCH_BETTER = Truth(units_per_day=600, events=EVENTS, effects={"returned": {"treatment": 0.4}})
 
 
@@ -43,6 +46,12 @@ def test_an_experiment_on_spark_ends_as_it_does_on_duckdb(
     assert verdicts[1].rule == verdicts[0].rule
     assert verdicts[1].decision == "promote"
     assert worlds[1].aliases()["champion"] == "2"
+    for world in worlds:  # asked afterwards, so that both days are read again
+        world.write(metrics=PLAN["metrics"] | {"waited": WAITED})
+        assert "other things are asked of their logs now: 2026-10-05 to 2026-10-06" in recheck(world)
+    on_duckdb, on_spark = (readout_of(world) for world in worlds)
+    assert isinstance(on_spark.of("waited", "treatment").effect, Estimate)
+    assert on_spark.comparisons == on_duckdb.comparisons
 
 
 def readout_of(world: World) -> Readout:
