@@ -177,7 +177,7 @@ def _work(demo: Demo, platform: LocalPlatform, logs: Future[int]) -> Bench:
     ):
         airflow.wait_for_dag(DAG_ID)
         airflow.unpause(DAG_ID)
-        _watch(airflow, days, demo.console)
+        _watch(platform, airflow, days, demo.console)
     return bench
 
 
@@ -189,10 +189,11 @@ def _register(mlflow_url: str) -> tuple[int, int]:
         return register_demo_models(mlflow_url, "churn")
 
 
-def _watch(airflow: AirflowApi, days: int, console: Console, *, patience: float = 600) -> None:
-    """Show progress until every day is done, or one has failed."""
+def _watch(platform: LocalPlatform, airflow: AirflowApi, days: int, console: Console, *, patience: float = 600) -> None:
+    """Show progress until every day is done, one has failed, or a server ended."""
     limit, done = time.monotonic() + patience, -1
     while time.monotonic() < limit:
+        platform.refuse_dead()
         states = airflow.progress(DAG_ID)
         if states.get("failed"):
             raise AbflowError(_why(airflow))

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from abflow.local.ports import HOST
 
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+LOCK_SECONDS = 60
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformSpec:
@@ -76,6 +79,18 @@ def server_environment(spec: PlatformSpec, *, airflow_port: int, mlflow_port: in
     }
 
 
+def patient(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of every server but the API server: these wait a minute for SQLite's lock.
+
+    An API server that waits for the lock on its event loop keeps its own request that holds the lock from finishing,
+    for as long as it waits: five seconds, and sometimes another five at once. That is when a scheduler with the same
+    patience gives up, and a scheduler that gives up ends.
+    """
+    database = environment[DATABASE]
+    waits = database.startswith("sqlite:") and "?" not in database
+    return {**environment, DATABASE: f"{database}?timeout={LOCK_SECONDS}"} if waits else dict(environment)
+
+
 _MLFLOW = {
     # The job runner and its seven consumers take a gigabyte, and nothing here uses them.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -100,8 +115,7 @@ def _airflow(spec: PlatformSpec, url: str, port: int) -> dict[str, str]:
             "simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in spec.users.items()),
             "simple_auth_manager_passwords_file": spec.passwords_file,
         },
-        # Not more patience than SQLite's five seconds: an API server that waits for the lock on its event
-        # loop keeps the request that holds the lock from finishing, for as long as it waits.
+        # With SQLite's own patience of five seconds: see `patient`.
         "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
         "logging": {"base_log_folder": home / "logs"},
         "api": {

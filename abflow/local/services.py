@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from abflow.errors import AbflowError
-from abflow.local.environment import PlatformSpec, prepare_passwords, prepare_preload, server_environment
+from abflow.local.environment import PlatformSpec, patient, prepare_passwords, prepare_preload, server_environment
 from abflow.local.keeper import Keeper
 from abflow.local.pid_files import is_noted, pid_folder, remove_pid_file, stop_left_over, write_pid_file
 from abflow.local.ports import HOST, free_port
@@ -89,7 +89,7 @@ class LocalPlatform:
         self._start("mlflow", _mlflow_command(self.spec, self.mlflow_port), environment)
         self._migrate(environment)
         for name, command in AIRFLOW_SERVERS.items():
-            self._start(name, command, environment)
+            self._start(name, command, environment if name == "api-server" else patient(environment))
 
     def _start(self, name: str, command: tuple[str, ...], environment: Mapping[str, str]) -> Server:
         server = start_server(
@@ -136,6 +136,15 @@ class LocalPlatform:
             since=self.started,
             timeout=timeout,
         )
+
+    def refuse_dead(self) -> None:
+        """Say which server ended by itself, if one did: who waits for the platform's work need not wait for ever.
+
+        Raises:
+            AbflowError: A server is not running; the end of its log is in the message.
+        """
+        for server in self.servers:
+            refuse_dead(server)
 
     def watch(self) -> None:
         """Wait until another program ends the platform with `stop_left_over`.

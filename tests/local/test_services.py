@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -177,6 +179,23 @@ def test_an_approval_is_answered(api: AirflowApi) -> None:
     assert finished(api, "question", run_id).state == "success"
 
 
+def test_the_scheduler_outlives_a_lock_of_airflows_database(platform: LocalPlatform, api: AirflowApi) -> None:
+    api.wait_for_dag("trial")
+    api.unpause("trial")
+    run_id = api.trigger("trial").run_id
+    assert finished(api, "trial", run_id).state == "success"
+    database = platform.spec.airflow_home / "airflow.db"
+    with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as holder:
+        holder.execute("UPDATE dag_run SET state = 'queued' WHERE run_id = ?", [run_id])
+        # The scheduler starts this run now, and writes it down where it repeats nothing that failed.
+        holder.execute("BEGIN IMMEDIATE")
+        time.sleep(12)
+        assert holder.execute("SELECT state FROM dag_run WHERE run_id = ?", [run_id]).fetchone() == ("queued",)
+        holder.execute("ROLLBACK")
+    assert finished(api, "trial", run_id).state == "success"
+    platform.refuse_dead()
+
+
 def test_a_file_that_cannot_be_read_is_reported(api: AirflowApi) -> None:
     wait_until(lambda: bool(api.import_errors()))
     (failure,) = api.import_errors()
@@ -276,6 +295,8 @@ def test_a_server_that_cannot_start_is_shown_with_its_log(platform: LocalPlatfor
     with LocalPlatform.start(dataclasses.replace(platform.spec, environment=wrong)) as broken:
         with pytest.raises(AbflowError, match=r"mlflow ended .*mlflow\.log ends with:\n(.|\n)*/nowhere"):
             broken.wait_until_ready()
+        with pytest.raises(AbflowError, match="mlflow ended with exit code 1"):
+            broken.refuse_dead()
         with pytest.raises(AbflowError, match="mlflow ended with exit code 1"):
             broken.watch()
 

@@ -147,6 +147,7 @@ class Train:
         while True:
             if answer := question():
                 return answer
+            self.platform.refuse_dead()
             assert time.monotonic() < deadline, f"not so after {patience:g} s\n{self.report(name)}"
             time.sleep(1)
 
