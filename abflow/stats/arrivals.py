@@ -101,7 +101,11 @@ class Arrivals:
 
 
 def first_look(fraction: float, *, drift: float = 0.0) -> Arrivals:
-    """The first look, at which every run arrives."""
+    """The first look, at which every run arrives.
+
+    References:
+        Those of `each_look`.
+    """
     return Arrivals(
         fraction=fraction,
         drift=drift,
@@ -145,6 +149,9 @@ def apart(fractions: Sequence[float]) -> tuple[float, ...]:
 
     Raises:
         SpecError: There is none, or they do not increase.
+
+    References:
+        Those of `each_look`.
     """
     times: list[float] = []
     last = 0.0

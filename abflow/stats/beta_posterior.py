@@ -169,7 +169,7 @@ def rate_posterior(
         SpecError: The prior is no distribution, or so sharp at 0 and 1 that doubles cannot hold it.
 
     References:
-        Gelman et al., Bayesian Data Analysis (third edition), section 2.4.
+        Gelman et al. (2013), Bayesian Data Analysis (third edition), section 2.4.
     """
     if not 0 <= successes <= units:
         raise DataError(f"{successes} successes in {units} units; successes lie between 0 and the units")

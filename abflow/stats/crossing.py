@@ -84,6 +84,9 @@ def drift_for_power(
 
     Raises:
         SpecError: The power does not exceed the error level, or bounds and looks do not fit one another.
+
+    References:
+        Jennison, Turnbull (2000), Group Sequential Methods, equation 3.1, solved for the mean.
     """
 
     def shortfall(drift: float) -> float:

@@ -140,6 +140,9 @@ def decision_power(questions: Sequence[PowerQuestion], *, split: Split, total: f
 
     Raises:
         SpecError: A question, or the number of units, is impossible; see `power_of`.
+
+    References:
+        Those of `decision_sample_size`.
     """
     misses = 0.0
     for question in questions:
@@ -167,6 +170,9 @@ def decision_detectable(
 
     Raises:
         SpecError: There is no question, the power is not between 0.5 and 1, or the units are below 0 or not finite.
+
+    References:
+        Those of `decision_sample_size`.
     """
     if not questions:
         raise SpecError("0 questions; give the primary, then every guardrail that is sized")

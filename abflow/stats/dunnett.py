@@ -79,6 +79,9 @@ def loading(contrast: Contrast) -> float:
 
     sqrt(v_0 / (v_0 + v_i)), v being what the control and the arm add to the variance. With equal variances this is
     sqrt(n_i / (n_i + n_0)) for an arm of n_i units and a control of n_0.
+
+    References:
+        Dunnett (1955), JASA 50, 1096-1121; Hsu (1996), Multiple Comparisons, section 3.1, on unequal sizes.
     """
     return math.sqrt(contrast.var_control / (contrast.var_control + contrast.var_treatment))
 

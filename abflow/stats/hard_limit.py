@@ -91,6 +91,9 @@ def log_e_values(events: ArrayLike, requests: ArrayLike, *, limit: float) -> NDA
 
     Raises:
         SpecError: No share 1.25 times the limit exists, or the limit allows no event at all.
+
+    References:
+        Those of `limit_evidence`.
     """
     if not 0 < limit * TIMES_LIMIT[0] < 1:
         raise SpecError(

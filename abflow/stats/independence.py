@@ -77,6 +77,9 @@ def independence_within(tables: Sequence[ArrayLike]) -> Independence | Unavailab
 
     Raises:
         DataError: A count is negative or not whole, or a table has no two dimensions.
+
+    References:
+        Those of `independence`.
     """
     counted = [_occupied(table) for table in tables]
     units = int(sum(table.sum() for table in counted))

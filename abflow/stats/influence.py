@@ -90,6 +90,9 @@ def influence_on_ratios(
 
     Returns:
         The unit's influence; or why there is no difference to be moved.
+
+    References:
+        Those of `influence_on_means`.
     """
     estimate = difference_in_ratios(control, treatment)
     if isinstance(estimate, Unavailable):
@@ -121,6 +124,9 @@ def most_influential(
         estimate: Of all units.
         control: What is left of it without each of these units of the control.
         treatment: The same for units of the treatment.
+
+    References:
+        Those of `influence_on_means`.
     """
     candidates = [
         *(Influence(arm="control", unit=unit, estimate=estimate, without=left) for unit, left in control.items()),

@@ -89,6 +89,9 @@ def ratio_moments(joint: JointMoments, *, arm: str) -> Moments | Unavailable:
     Args:
         joint: Numerator and denominator per unit. Units with (0, 0) belong to it.
         arm: The arm's name, for the words of a refusal.
+
+    References:
+        Deng, Knoblich, Lu (2018), KDD, 233-242.
     """
     if joint.n == 0:
         return Unavailable(reason=UnavailableReason.NO_UNITS, detail=f"{arm} has no units")

@@ -30,6 +30,11 @@ def adjust(p_values: Sequence[float], correction: Correction, *, family_size: in
     Raises:
         DataError: A p-value is not between 0 and 1.
         SpecError: The correction is unknown, or the family size below 1.
+
+    References:
+        Holm (1979), Scandinavian Journal of Statistics 6, 65-70; Hochberg (1988), Biometrika 75, 800-802; Benjamini,
+        Hochberg (1995), JRSS B 57, 289-300; Benjamini, Yekutieli (2001), Annals of Statistics 29, 1165-1188,
+        theorem 1.3; Šidák (1967), JASA 62, 626-633.
     """
     method = _METHODS.get(correction)
     if method is None:
@@ -51,7 +56,11 @@ def adjust_by_name(
 
 
 def holm(p_values: Sequence[float], *, family_size: int = 1) -> tuple[float, ...]:
-    """Holm's adjusted p-values, in the order given; see `adjust`."""
+    """Holm's adjusted p-values, in the order given; see `adjust`.
+
+    References:
+        Holm (1979), Scandinavian Journal of Statistics 6, 65-70.
+    """
     return adjust(p_values, "holm", family_size=family_size)
 
 

@@ -49,7 +49,7 @@ class NormalPrior:
             se: Its standard error, above 0.
 
         References:
-            Gelman et al., Bayesian Data Analysis (third edition), section 2.5.
+            Gelman et al. (2013), Bayesian Data Analysis (third edition), section 2.5.
         """
         share = self.sd / math.hypot(se, self.sd)
         return NormalPosterior(mean=self.mean + share * share * (value - self.mean), sd=se * share)
@@ -195,7 +195,7 @@ def effect_posterior(value: float, se: float, *, prior: NormalPrior | None = Non
         prior: On the same effect; flat when left out.
 
     References:
-        Gelman et al., Bayesian Data Analysis (third edition), section 2.5.
+        Gelman et al. (2013), Bayesian Data Analysis (third edition), section 2.5.
     """
     if not (math.isfinite(value) and math.isfinite(se)):
         return Unavailable(reason=UnavailableReason.NOT_FINITE, detail="the estimate or its error is not finite")
@@ -222,6 +222,9 @@ def lift_posterior(
 
     Raises:
         SpecError: The prior's standard deviation is not above 0 and finite.
+
+    References:
+        Those of `effect_posterior`, and Deng, Knoblich, Lu (2018), KDD, 233-242, on percent change.
     """
     prior = None if lift_sd is None else NormalPrior(sd=lift_sd)
     lift = relative_lift(control, treatment, min_units=min_units)

@@ -80,6 +80,9 @@ def posterior_rule(looks: int, *, alpha: float, mde: float | None = None) -> Pos
 
     Raises:
         SpecError: There is no look, or the error level or the mde is impossible.
+
+    References:
+        Those of `look_threshold`.
     """
     return PosteriorRule(
         doubt=_look_doubt(looks, alpha),

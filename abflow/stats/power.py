@@ -211,6 +211,9 @@ def power_of(question: PowerQuestion, *, total: float, split: Split) -> float | 
 
     Raises:
         SpecError: As in `power_curve`, or the number of units is below 0 or not finite.
+
+    References:
+        Those of `power_curve`.
     """
     curve = power_curve(question, split)
     return curve if isinstance(curve, Unavailable) else curve.power(total)

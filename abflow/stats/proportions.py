@@ -217,6 +217,9 @@ def unpooled_se(control: Moments, treatment: Moments) -> float:
     """Standard error of the difference in rates, each arm with its own rate; 0 when both are constant.
 
     sqrt(p_c (1 - p_c) / n_c + p_t (1 - p_t) / n_t)
+
+    References:
+        Newcombe (1998), Statistics in Medicine 17, 873-890, method 1.
     """
     return math.sqrt(sum(_rate(arm) * (1 - _rate(arm)) / arm.n for arm in (control, treatment)))
 

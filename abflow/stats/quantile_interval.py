@@ -111,6 +111,9 @@ def quantile_of_arm(
 
     Raises:
         SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.
+
+    References:
+        Those of `quantile_levels`.
     """
     if 0 < rows.at_own.n < min_units:
         return Unavailable(
@@ -173,6 +176,9 @@ def quantiles_of_both(
 
     Raises:
         SpecError: The level is not between 0 and 1, or the confidence not between 0.5 and 1.
+
+    References:
+        Those of `quantile_levels`.
     """
     arms = []
     for name, rows in (("control", control), ("treatment", treatment)):

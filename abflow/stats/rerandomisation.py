@@ -109,6 +109,9 @@ def rerandomised_p_values(
     Raises:
         DataError: The values do not have the shape that their kind has.
         SpecError: The shares or the number of draws are impossible.
+
+    References:
+        Kohavi, Tang, Xu (2020), Trustworthy Online Controlled Experiments, chapter 19.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or array.shape[1:] != ((2,) if kind == "ratio" else ()):

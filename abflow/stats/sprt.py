@@ -57,6 +57,9 @@ def log_likelihood_ratio(value: float, se: float, *, delta: float) -> float:
         value: The estimate.
         se: Its standard error, above 0.
         delta: The effect, all three in one unit.
+
+    References:
+        Wald (1945), Annals of Mathematical Statistics 16, 117-186: the ratio of two normal likelihoods.
     """
     return (delta / se) * ((value - delta / 2) / se)
 

@@ -140,7 +140,11 @@ def planned_counts(counts: Mapping[str, int], shares: Mapping[str, float]) -> Pl
 
 
 def ratio_test(arms: PlannedCounts) -> SampleRatio:
-    """The sample-ratio test of arms that can be tested; see `sample_ratio`."""
+    """The sample-ratio test of arms that can be tested; see `sample_ratio`.
+
+    References:
+        Those of `sample_ratio`.
+    """
     dof = len(arms.names) - 1
     if arms.expected.min() >= MIN_EXPECTED:
         p_value, method = chi_square_sf(arms.chi_square, dof), "chi-square"
@@ -181,6 +185,9 @@ def simulated_p(periods: Sequence[PlannedCounts]) -> float:
 
     Args:
         periods: Independent tables, such as those of several days, which are judged together.
+
+    References:
+        Phipson, Smyth (2010), Statistical Applications in Genetics and Molecular Biology 9, article 39.
     """
     rng = np.random.default_rng(0)
     log_p = sum(arms.log_probability(rng.multinomial(arms.total, arms.shares, size=DRAWS)) for arms in periods)

@@ -171,6 +171,9 @@ def posterior_draws(
 
     Returns:
         Shape (..., draws, arms).
+
+    References:
+        Thompson (1933), Biometrika 25, 285-294, for the proportion; the mean's is the large-sample posterior.
     """
     shape = (*n.shape[:-1], draws, n.shape[-1])
     if kind == "proportion":
@@ -181,7 +184,11 @@ def posterior_draws(
 
 
 def best_shares(draws: Floats) -> Floats:
-    """Share of the draws in which each arm is the largest: shape (..., draws, arms) to (..., arms)."""
+    """Share of the draws in which each arm is the largest: shape (..., draws, arms) to (..., arms).
+
+    References:
+        Scott (2010), Applied Stochastic Models in Business and Industry 26, 639-658: the probability of being best.
+    """
     leaders = draws.argmax(axis=-1)
     return np.stack([(leaders == arm).mean(axis=-1) for arm in range(draws.shape[-1])], axis=-1)
 

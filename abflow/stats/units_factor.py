@@ -41,6 +41,9 @@ def bound_factor(*, alpha: float, power: float) -> float:
 
     Raises:
         SpecError: The error level or the power is impossible.
+
+    References:
+        Those of `one_sided_multiplier`.
     """
     if not (0 < alpha < 0.5 and 0.5 <= power < 1):
         raise SpecError(f"alpha {alpha:g} and power {power:g} are impossible; 0.05 and 0.8 are usual")

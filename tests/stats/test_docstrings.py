@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,3 +57,20 @@ def test_a_docstring_names_what_its_function_raises(module: Path) -> None:
         if not name.startswith("_") and (kept_back := {e for e in raised(name, there) if f"{e}: " not in said}):
             silent[name] = kept_back
     assert silent == {}
+
+
+PUBLIC = {
+    name: function for module in MODULES for name, function in functions(module).items() if not name.startswith("_")
+}
+
+
+def references(name: str) -> str:
+    return (ast.get_docstring(PUBLIC[name]) or "").partition("References:")[2]
+
+
+@pytest.mark.parametrize("name", sorted(name for name in PUBLIC if "Those of `" in references(name)))
+def test_whose_references_are_those_of_another_names_one_that_has_some(name: str) -> None:
+    for other in re.findall(r"`(\w+)`", references(name)):
+        assert other in PUBLIC, f"{name} names {other}, which is none"
+        assert "Those of `" not in references(other)
+        assert re.search(r"\(\d{4}\)|arXiv", references(other))
