@@ -39,6 +39,84 @@ def test_the_two_sided_mixture_reproduces_confseq() -> None:
     assert normal_mixture_bound(100, alpha=0.05, rho=rho) == pytest.approx(30.35209, abs=1e-5)
 
 
+# What confseq 0.0.11 answers, its C++ compiled against a newer pybind11, because its own does not build on Python 3.11:
+# score, variance, variance and alpha that it is tuned at, alpha; normal_log_mixture, normal_mixture_bound.
+CONFSEQ = [
+    (
+        -31.89048287071,
+        91.12579545501,
+        26.778593491,
+        0.02023718681108,
+        0.001436379711427,
+        3.643638886651,
+        39.51551673641,
+    ),
+    (-8.807302711552, 11.8804287649, 1.199521258994, 0.1023118168758, 0.0036508526628, 1.140107469838, 13.62180084912),
+    (
+        -2970.105862922,
+        491690.2654957,
+        941605.5573859,
+        0.01344721714981,
+        0.002298684766041,
+        6.67842567577,
+        2850.295458574,
+    ),
+    (
+        24.82077426742,
+        1532.67362201,
+        6444.124905767,
+        0.1211459045922,
+        0.06011799042039,
+        -0.3200016569561,
+        130.7113314891,
+    ),
+    (
+        -728.4280574755,
+        116370.2507964,
+        10677.48210443,
+        0.001424542635055,
+        0.001186938463139,
+        -0.3091642780033,
+        1476.462181602,
+    ),
+    (
+        -326.5017968191,
+        56310.76047667,
+        156013.9461586,
+        0.01363320021688,
+        0.1285732792281,
+        -0.04226865060664,
+        634.4908488579,
+    ),
+    (
+        12.29584322554,
+        144.4465694596,
+        19265.34992347,
+        0.162418988763,
+        0.175957641476,
+        0.0005136916223714,
+        116.6248516376,
+    ),
+    (
+        -3.416895812616,
+        1.223913940882,
+        187585.8009787,
+        0.001713524598617,
+        0.003317177102853,
+        0.0004278035780515,
+        373.447181335,
+    ),
+]
+
+
+@pytest.mark.parametrize("row", CONFSEQ)
+def test_mixtures_tuned_anywhere_are_those_of_confseq(row: tuple[float, ...]) -> None:
+    score, variance, tuned_at, tuned_alpha, alpha, log_value, bound = row
+    rho = normal_mixture_rho(tuned_at, alpha=tuned_alpha)
+    assert log_mixture(score, variance, rho=rho) == pytest.approx(log_value, rel=1e-9)
+    assert normal_mixture_bound(variance, alpha=alpha, rho=rho) == pytest.approx(bound, rel=1e-11)
+
+
 @settings(deadline=None, max_examples=30)
 @given(values, st.floats(0.1, 50), st.floats(0.2, 20))
 def test_the_mixture_is_an_average_of_likelihood_ratios(score: float, variance: float, rho: float) -> None:
