@@ -24,9 +24,10 @@ def why_not_comparable(control: Moments, treatment: Moments, *, min_units: int) 
             )
     for name, arm in arms:
         if arm.n < min_units:
+            units = "1 unit" if arm.n == 1 else f"{arm.n} units"
             return Unavailable(
                 reason=UnavailableReason.TOO_FEW_UNITS,
-                detail=f"{name} has {arm.n} units; this comparison needs at least {min_units} per arm",
+                detail=f"{name} has {units}; this comparison needs at least {min_units} per arm",
             )
     return None
 

@@ -12,6 +12,7 @@ import mlflow
 import pytest
 
 from abflow.analysis.gates import Gate, GateStatus
+from abflow.analysis.readout import Readout
 from abflow.analysis.verdict import Verdict
 from abflow.errors import AbflowError
 from abflow.lifecycle import promotion
@@ -19,7 +20,8 @@ from abflow.lifecycle.promotion import Approval
 from abflow.local.airflow_api import AirflowApi
 from abflow.local.models import register_demo_models
 from abflow.local.services import LocalPlatform
-from tests.orchestration.experiments import write_experiment
+from abflow.stats.result import Estimate
+from tests.orchestration.experiments import RETURNED, write_experiment
 from tests.orchestration.stories import STRANGER, USER, Train, platform_of, project_in, write_logs
 
 pytestmark = [pytest.mark.platform, pytest.mark.slow]
@@ -341,6 +343,34 @@ def test_cleared_a_day_builds_what_changed_since_and_nothing_when_nothing_did(tr
     assert {states[name] for name in states if name.startswith("build_partitions")} == {"removed"}
     assert states["aggregate_day"] == states["day_done"] == "success"
     assert bench.store.find("verdict", Verdict) is not None
+
+
+def test_a_metric_that_comes_after_the_promotion_is_explored_and_moves_nothing(train: Train) -> None:
+    runs = train.wait_for_days("whole")
+    last, before = runs[day(10)].run_id, train.aliases("whole")
+    plan, verdict = train.bench("whole").spec.sha256, verdict_of(train, "whole")
+    promoted = train.ledger("whole", "promoted")
+    visits = {"role": "exploratory", "kind": "count", "event": "session", "window_days": 1}
+    write_experiment(train.root / "dags" / "experiments", "whole", metrics={"returned": RETURNED, "visits": visits})
+    assert train.bench("whole").spec.sha256 == plan
+
+    train.clear("whole", last, "list_partitions")
+    assert train.wait_for_end("whole", last) == "success", train.report("whole")
+    states = train.states("whole", last)
+    built = {name.removeprefix("build_partitions ") for name, state in states.items() if state == "success"}
+    assert {f"{day(number)} outcomes" for number in range(2, 11)} <= built  # of both phases
+    readout = train.bench("whole").store.get("readout", Readout, step="analyze")
+    assert isinstance(readout.of("visits", "treatment").effect, Estimate)
+    again = verdict_of(train, "whole")
+    assert (again.decision, again.rule) == (verdict.decision, verdict.rule)
+    assert states["promote"] in ("success", "skipped")
+    assert train.aliases("whole") == before
+    assert train.ledger("whole", "promoted") == promoted
+
+
+def verdict_of(train: Train, name: str) -> Verdict:
+    """The verdict as it is kept now."""
+    return train.bench(name).store.get("verdict", Verdict, step="decide")
 
 
 def test_a_broken_file_has_a_dag_that_says_why(train: Train) -> None:
