@@ -104,6 +104,9 @@ def estimate_by_t(value: float, se: float, *, dof: float, confidence: float, met
 
     Raises:
         SpecError: The confidence is not between 0.5 and 1.
+
+    References:
+        Welch (1947), Biometrika 34, 28-35, whose degrees of freedom a contrast of two arms has.
     """
     half = t_isf(tail_of(confidence, sides=2), dof) * se
     return Estimate(

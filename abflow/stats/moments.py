@@ -231,6 +231,9 @@ def linearised(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Raises:
         NotEnoughData: The denominators add up to 0.
+
+    References:
+        Deng, Knoblich, Lu (2018), KDD, 233-242.
     """
     numerator, denominator = pairs.T
     whole = denominator.mean() if len(pairs) else 0.0

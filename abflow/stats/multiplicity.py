@@ -50,7 +50,11 @@ def adjust(p_values: Sequence[float], correction: Correction, *, family_size: in
 def adjust_by_name(
     p_values: Mapping[Name, float], correction: Correction, *, family_size: int = 1
 ) -> dict[Name, float]:
-    """Adjusted p-values under the names they came with; see `adjust`."""
+    """Adjusted p-values under the names they came with; see `adjust`.
+
+    References:
+        Those of `adjust`.
+    """
     adjusted = adjust(tuple(p_values.values()), correction, family_size=family_size)
     return dict(zip(p_values, adjusted, strict=True))
 
@@ -65,7 +69,11 @@ def holm(p_values: Sequence[float], *, family_size: int = 1) -> tuple[float, ...
 
 
 def holm_by_name(p_values: Mapping[Name, float], *, family_size: int = 1) -> dict[Name, float]:
-    """Holm's adjusted p-values under the names they came with; see `adjust`."""
+    """Holm's adjusted p-values under the names they came with; see `adjust`.
+
+    References:
+        Those of `holm`.
+    """
     return adjust_by_name(p_values, "holm", family_size=family_size)
 
 

@@ -98,6 +98,9 @@ def mixing_sd(se: float, *, alpha: float) -> float:
 
     Raises:
         SpecError: The error level is impossible, or the standard error not above 0.
+
+    References:
+        Those of `normal_mixture_rho`.
     """
     if not 0 < se < math.inf:
         raise SpecError(f"standard error {se:g} must be above 0 and finite; tune to the one the test will reach")

@@ -171,6 +171,9 @@ def lift_prior(lift_sd: float, *, control_mean: float) -> NormalPrior | Unavaila
 
     Raises:
         SpecError: The prior's standard deviation is not above 0 and finite.
+
+    References:
+        Those of `effect_posterior`.
     """
     relative = NormalPrior(sd=lift_sd)
     if not math.isfinite(control_mean):

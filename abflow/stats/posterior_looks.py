@@ -111,6 +111,9 @@ def posterior_word(posterior: EffectPosterior, rule: PosteriorRule) -> Posterior
     Args:
         posterior: Of the effect, turned so that more is better.
         rule: Registered before the first look.
+
+    References:
+        Those of `look_threshold`.
     """
     return PosteriorWord(word=_sign_word(posterior, rule), mde_excluded=_excludes_mde(posterior, rule))
 

@@ -58,6 +58,9 @@ def prospects(plan: PosteriorPlan, *, effect: float) -> Prospects:
     Args:
         plan: Rule, looks and prior.
         effect: True effect for the power, usually the mde.
+
+    References:
+        Those of `crossing_probabilities`.
     """
     return Prospects(
         false_promotion_rate=promotion_rate(plan, effect=0.0),
@@ -74,6 +77,9 @@ def promotion_rate(plan: PosteriorPlan, *, effect: float) -> float:
     Args:
         plan: Rule, looks and prior.
         effect: The true effect, in the unit of the plan's `se`.
+
+    References:
+        Those of `crossing_probabilities`.
     """
     sides = [_bounds(plan, fraction) for fraction in plan.fractions]
     crossings = crossing_probabilities(

@@ -234,6 +234,9 @@ def detectable(question: PowerQuestion, *, total: float, split: Split, power: fl
 
     Raises:
         SpecError: The power is not between 0.5 and 1, or the number of units is below 0 or not finite.
+
+    References:
+        Those of `power_curve`.
     """
     if not 0.5 < power < 1:
         raise SpecError(f"power {power:g} must lie between 0.5 and 1; 0.8 is usual")

@@ -77,6 +77,9 @@ def quantile_rows_of(arms: Sequence[tuple[ArrayLike, ArrayLike]], q: float) -> t
 
     Raises:
         DataError: There are not as many units as values.
+
+    References:
+        Those of `quantile_levels`.
     """
     histograms = [log_histogram_of(values) for _, values in arms]
     cuts = cut_points(histograms, q)

@@ -202,6 +202,9 @@ def play_shares(draws: Floats, *, rule: Rule) -> Floats:
 
     Raises:
         SpecError: The rule is unknown.
+
+    References:
+        Those of `thompson_allocation`.
     """
     p_best = best_shares(draws)
     if rule not in RULES:
