@@ -15,8 +15,7 @@ from tests.calibration.kept import assert_kept
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_clean_experiments_stay_valid(study: Study) -> None:
-    """A tenth of the checks is counted on drawn moments, by `clean_checks`; here a run takes a second or more."""
-    assert_kept(study, runs=50)
+    assert_kept(study)
 
 
 def test_the_logs_hold_every_mishap_and_each_is_counted_right() -> None:
