@@ -7,11 +7,12 @@ from dataclasses import replace
 from functools import partial
 
 from abflow.analysis import estimates
+from abflow.analysis.entry_batches import entry_batches
 from abflow.analysis.estimating import estimated
 from abflow.analysis.families import Key, adjusted
 from abflow.analysis.looks import ArmLook, Look, arm_look, at_cut_off
 from abflow.analysis.margins import word_of
-from abflow.analysis.population import ENTRY_DAY, Contamination, Population
+from abflow.analysis.population import Contamination, Population
 from abflow.analysis.primary import judged
 from abflow.analysis.reading import Reading
 from abflow.analysis.readout import ArmSummary, Comparison, Word
@@ -21,7 +22,6 @@ from abflow.analysis.standings import with_standings
 from abflow.analysis.unit_records import UnitRecords
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric, Role
-from abflow.stats.moments import Moments
 from abflow.stats.multiplicity import holm
 from abflow.stats.permutation import DRAWS
 from abflow.stats.result import Estimate, Unavailable
@@ -72,7 +72,7 @@ def compare(
                 mde=comparison.mde,
                 look=looks[comparison.arm],
                 adjust=partial(_among, spec, p_values, key),
-                batches=_batches(spec, population, comparison.arm, contamination),
+                batches=entry_batches(spec, population, comparison.arm, contamination),
             )
             control, treatment = (samples[key[0]][arm] for arm in (spec.control_name, key[1]))
             fetch = partial(values, key[0], contamination) if values else None
@@ -150,16 +150,3 @@ def _secondary(spec: ExperimentSpec, comparison: Comparison, p: float | None) ->
     if p is not None and p < spec.analysis.alpha and gain:
         word = Word.BETTER if gain > 0 else Word.WORSE
     return replace(comparison, adjusted_p=p, corrected_by=spec.analysis.correction, word=word)
-
-
-def _batches(
-    spec: ExperimentSpec, population: Population, arm: str, contamination: Contamination
-) -> tuple[tuple[Moments, Moments], ...]:
-    """Control and arm by day of entry, for an allocation that followed the data."""
-    if spec.allocation != "thompson":
-        return ()
-    days: dict[str, dict[str, Moments]] = {}
-    for part in population.sliced(spec.primary_name, ENTRY_DAY, contamination):
-        days.setdefault(part.level, {})[part.variant] = part.moments
-    empty = Moments(n=0, mean=0.0, m2=0.0)
-    return tuple((day.get(spec.control_name, empty), day.get(arm, empty)) for _, day in sorted(days.items()))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from abflow.analysis.methods.question import Answer
 from abflow.analysis.reading import Reading
+from abflow.analysis.readout import Deciding
 from abflow.analysis.samples import Sample
 from abflow.analysis.unit_records import UnitRecords
 from abflow.analysis.wording import effect, interval, p_value
@@ -75,7 +76,9 @@ def one_unit(
         return OneUnit(decides=True)
 
     def without(arm: Side, unit: float) -> tuple[Sample, Sample]:
-        return (_without(control, unit), treatment) if arm == "control" else (control, _without(treatment, unit))
+        return (
+            (without_unit(control, unit), treatment) if arm == "control" else (control, without_unit(treatment, unit))
+        )
 
     def left(arm: Side, sample: Sample) -> dict[float, Estimate | Unavailable]:
         return {unit: _effect(reading, *without(arm, unit)) for unit in (sample.lowest, sample.highest)}
@@ -87,7 +90,7 @@ def one_unit(
     changes = isinstance(again, Unavailable) or again.word is not answer.word
     if found.standard_errors <= LARGEST_UNIT_MOVES:
         return OneUnit(decides=changes)
-    note = _with_and_without(metric, found.estimate, found.without)
+    note = with_and_without(metric, found.estimate, found.without)
     if values and not units:
         units = _as_compared(values(), control, treatment)
     permuted = _permuted(units, control, treatment, splits)
@@ -102,7 +105,8 @@ def one_unit(
     )
 
 
-def _with_and_without(metric: Metric, whole: Estimate, rest: Estimate) -> str:
+def with_and_without(metric: Metric, whole: Estimate | Deciding, rest: Estimate | Deciding) -> str:
+    """What one unit does to the effect, for a reader."""
     moved = effect(metric, abs(whole.value - rest.value))
     left = f"{effect(metric, rest.value)} ({interval(metric, rest.lower, rest.upper)})"
     return (
@@ -111,7 +115,7 @@ def _with_and_without(metric: Metric, whole: Estimate, rest: Estimate) -> str:
     )
 
 
-def _without(sample: Sample, value: float) -> Sample:
+def without_unit(sample: Sample, value: float) -> Sample:
     """The sample without one unit of this value; CUPED's coefficient stays that of all units."""
     return replace(sample, moments=sample.moments.without(value)) if sample.moments.n else sample
 

@@ -82,6 +82,8 @@ class Slice:
         level: The day, or the segment's level.
         non_zero: Units with a value other than 0.
         pair: Numerator and denominator of a ratio.
+        lowest: The smallest value of a unit; None of a ratio, and where nobody keeps it.
+        highest: The largest.
     """
 
     metric: str
@@ -92,6 +94,8 @@ class Slice:
     moments: Moments
     non_zero: int
     pair: JointMoments | None = None
+    lowest: float | None = None
+    highest: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from abflow.analysis import estimates
 from abflow.analysis.looks import ArmLook
 from abflow.analysis.methods import always_valid, bayesian, fixed_horizon, group_sequential, sprt, thompson
-from abflow.analysis.methods.question import Answer, Question
+from abflow.analysis.methods.question import Answer, Batches, Question
 from abflow.analysis.samples import Sample
 from abflow.spec.experiment import ExperimentSpec
-from abflow.stats.moments import Moments
 from abflow.stats.result import Unavailable
 
 Method = Callable[[Question], Answer | Unavailable]
@@ -40,7 +39,7 @@ class Reading:
     mde: float | None
     look: ArmLook
     adjust: Adjust
-    batches: tuple[tuple[Moments, Moments], ...] = ()
+    batches: Batches = ()
 
     @property
     def method(self) -> Method:

@@ -171,6 +171,8 @@ def slice_sample(metric: Metric, parts: Sequence[Slice]) -> Sample:
         plain=moments,
         is_rate=is_rate,
         was_rate=is_rate,
+        lowest=min((part.lowest for part in parts if part.lowest is not None), default=moments.mean),
+        highest=max((part.highest for part in parts if part.highest is not None), default=moments.mean),
         non_zero=sum(part.non_zero for part in parts),
         made_by=made_by,
         missing=missing,

@@ -184,6 +184,7 @@ def slices_of(groups: Sequence[Group], by: str) -> tuple[Slice, ...]:
             parts.setdefault((group.metric, group.variant, group.level), []).append(group)
         for (metric, variant, level), same in parts.items():
             pair = _pair(same)
+            seen = [] if pair else [group for group in same if group.moments.n]
             found.append(
                 Slice(
                     metric=metric,
@@ -194,6 +195,8 @@ def slices_of(groups: Sequence[Group], by: str) -> tuple[Slice, ...]:
                     moments=pair.x if pair else _moments(same),
                     non_zero=sum(group.non_zero for group in same),
                     pair=pair,
+                    lowest=min((group.lowest for group in seen), default=None),
+                    highest=max((group.highest for group in seen), default=None),
                 )
             )
     return tuple(slice_ for slice_ in found if slice_.moments.n)

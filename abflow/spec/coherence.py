@@ -24,6 +24,7 @@ def check_coherence(spec: ExperimentSpec) -> None:
     _check_calendar(spec)
     _check_primary(spec)
     _check_method(spec)
+    _check_bandit(spec)
     _check_extension(spec)
 
 
@@ -148,6 +149,28 @@ def _check_looks(spec: ExperimentSpec) -> None:
             "look without being named"
         )
         raise FieldError(*field, wrong=wrong)
+
+
+def _check_bandit(spec: ExperimentSpec) -> None:
+    """Units that are dealt by what the days have shown are read in one way only, day by day of entry."""
+    if spec.allocation != "thompson":
+        return
+    analysis = spec.analysis
+    if analysis.method != "fixed_horizon":
+        wrong = (
+            f"{analysis.method} takes the shares of the arms for fixed; with allocation thompson the primary is read "
+            "at the cut-off, by batched OLS over the days of entry: remove it"
+        )
+        raise FieldError("analysis", "method", wrong=wrong)
+    if analysis.cuped is not None:
+        wrong = "takes history off all days together; with allocation thompson they are read one by one: remove it"
+        raise FieldError("analysis", "cuped", wrong=wrong)
+    if isinstance(spec.primary, QuantileMetric):
+        wrong = (
+            "is of kind quantile, which has no value per unit that could be added up over the days of entry; "
+            "allocation thompson needs a primary of another kind"
+        )
+        raise FieldError("metrics", spec.primary_name, wrong=wrong)
 
 
 def _check_extension(spec: ExperimentSpec) -> None:

@@ -79,6 +79,9 @@ def test_the_days_of_entry_add_up_to_the_whole(seed: int, tmp_path: Path) -> Non
         ]
         assert sum(part.non_zero for part in parts) == whole.non_zero
         if whole.pair is None:
+            ends = [(part.lowest, part.highest) for part in parts if part.lowest is not None]
+            lowest, highest = zip(*ends, strict=True) if ends else ((0.0,), (0.0,))
+            assert (min(lowest), max(highest)) == (whole.lowest, whole.highest)
             assert close(sum((part.moments for part in parts), EMPTY), whole.moments)
         else:
             assert close(sum((part.pair for part in parts if part.pair), NO_PAIRS).x, whole.pair.x)

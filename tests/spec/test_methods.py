@@ -104,3 +104,27 @@ def test_exposures_of_a_ratio_are_counted() -> None:
     spec_of({"bought": BOUGHT, "ctr": ratio})
     with pytest.raises(ValidationError, match="exposures are counted"):
         spec_of({"bought": BOUGHT, "ctr": ratio | {"denominator_value": "value"}})
+
+
+@pytest.mark.parametrize(
+    ("metrics", "analysis", "why"),
+    [
+        ({"bought": WINDOWED}, {"method": "sprt"}, r"analysis\.method: sprt takes the shares of the arms for fixed"),
+        ({"bought": WINDOWED}, {"method": "bayesian"}, "by batched OLS over the days of entry: remove it"),
+        ({"bought": WINDOWED}, {"cuped": {"days": 7}}, r"analysis\.cuped: takes history off all days together"),
+        (
+            {
+                "latency": {"kind": "quantile", "value": "latency_ms", "q": 0.95, "role": "primary"}
+                | {"mde": {"relative": -0.1}, "direction": "decrease", "why": "speed is the question"}
+            },
+            {},
+            r"metrics\.latency: is of kind quantile, which has no value per unit",
+        ),
+    ],
+)
+def test_units_dealt_by_results_are_read_in_one_way_only(
+    metrics: dict[str, Any], analysis: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ValidationError, match=why):
+        spec_of(metrics, analysis=analysis, phases=PHASES, allocation="thompson")
+    assert spec_of({"bought": WINDOWED}, phases=PHASES, allocation="thompson").looks == (21,)

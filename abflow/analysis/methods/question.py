@@ -8,8 +8,9 @@ from abflow.analysis.looks import ArmLook
 from abflow.analysis.readout import Deciding, PosteriorSummary, Word
 from abflow.analysis.samples import Sample
 from abflow.stats.group_sequential import Look as Spent
-from abflow.stats.moments import Moments
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason
+
+Batches = tuple[tuple[Sample, Sample], ...]  # control and arm on every day of entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Question:
     correction: str
     look: ArmLook
     lift_sd: float | None = None
-    batches: tuple[tuple[Moments, Moments], ...] = ()
+    batches: Batches = ()
 
     @property
     def gain(self) -> float:
@@ -77,6 +78,7 @@ class Answer:
     Attributes:
         adjusted_p: To be compared with alpha, valid at the looks that the method allows; None where it has none.
         deciding: The interval that the word rests on, where it is not the effect's own.
+        se: Standard error of what decides, where it is not the effect's own.
     """
 
     word: Word
@@ -86,4 +88,5 @@ class Answer:
     corrected_by: str | None = None
     posterior: PosteriorSummary | None = None
     spent: Spent | None = None
+    se: float | None = None
     notes: tuple[str, ...] = ()

@@ -13,7 +13,8 @@ METHOD = "batched OLS"
 def answer(asked: Question) -> Answer | Unavailable:
     """A word when the batches' tests together reject at alpha'; pooling the days would be wrong."""
     kind: Kind = "proportion" if asked.control.is_rate and asked.treatment.is_rate else "mean"
-    found = batched_difference(asked.batches, kind=kind, confidence=1 - asked.alpha)
+    batches = [(control.moments, treatment.moments) for control, treatment in asked.batches]
+    found = batched_difference(batches, kind=kind, confidence=1 - asked.alpha)
     if isinstance(found, Unavailable):
         return found
     estimate = found.estimate
@@ -32,5 +33,6 @@ def answer(asked: Question) -> Answer | Unavailable:
             confidence=estimate.confidence,
             method=f"{METHOD} over {found.batches} days of entry",
         ),
+        se=estimate.se,
         notes=notes if found.left_out else (),
     )
