@@ -37,9 +37,12 @@ class DrawnUnits:
 
     def first(self, share: float) -> DrawnUnits:
         """The share of them that entered first."""
-        n = round(share * len(self.places))
-        numbers = None if self.numbers is None else self.numbers[:n]
-        return DrawnUnits(of=self.of, places=self.places[:n], numbers=numbers)
+        return self.where(slice(round(share * len(self.places))))
+
+    def where(self, chosen: slice | NDArray[np.bool_] | NDArray[np.int64]) -> DrawnUnits:
+        """Some of them, by their order."""
+        numbers = None if self.numbers is None else self.numbers[chosen]
+        return DrawnUnits(of=self.of, places=self.places[chosen], numbers=numbers)
 
 
 Arms = Mapping[str, Mapping[str, DrawnUnits]]  # by arm, then by metric

@@ -118,7 +118,7 @@ def plan_table(spec: ExperimentSpec, sizing: Sizing) -> PlanTable:
     promised, stops = _prospects(spec, sizing), stopping(spec, sizing)
     return PlanTable(
         experiment=spec.experiment,
-        method=spec.analysis.method,
+        method=spec.allocation if spec.allocation == "thompson" else spec.analysis.method,
         preset=spec.analysis.preset,
         alpha=spec.analysis.alpha,
         arm_alpha=spec.arm_alpha,

@@ -58,6 +58,11 @@ def plan_in_words(
         yield _promises(spec, promised)
     if stops is not None:
         yield _ends(stops)
+    if spec.allocation == "thompson":
+        yield (
+            "All this is said of weights that stay. A bandit deals the weaker arm fewer units and shows an effect less "
+            "often: --simulate 1000 counts how often."
+        )
 
 
 def units_by_arm(spec: ExperimentSpec, total: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from abflow.analysis.compare import compare
 from abflow.analysis.course import Course, PlayedDay
+from abflow.analysis.dealt_by_results import Dealt
 from abflow.analysis.drawn_population import population_of
 from abflow.analysis.drawn_units import Arms
 from abflow.analysis.extension import is_precise, precision_reached
@@ -57,6 +58,21 @@ def play(course: Course, arms: Arms) -> Verdict:
             past = (*past, left_behind(look, comparisons))
         dropped |= harms  # a look knows the arms that were dropped before its day
     raise TypeError("the cut-off decides")  # a bug: the last look is final
+
+
+def play_dealt(spec: ExperimentSpec, dealt: Dealt, *, planned: float) -> Verdict:
+    """Let a plan decide on units that were dealt by what the days had shown: once, at the cut-off.
+
+    Nobody asks for harm before; see the hard limits of the router.
+
+    Args:
+        spec: The experiment.
+        dealt: The units of every arm, and the primary by day of entry.
+        planned: Units at the cut-off, all arms together.
+    """
+    population = replace(population_of(spec, dealt.arms), slices=dealt.days)
+    look = Look(day=spec.phases.test.days, final=True, planned=planned)
+    return _read(spec, population, dealt.arms, look, {})[1]
 
 
 def _harms(day: PlayedDay, population: Population, course: Course, dropped: Mapping[str, Harm]) -> dict[str, Harm]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from abflow.analysis.arm_rules import ArmAnswer
 from abflow.analysis.course import course_of
-from abflow.analysis.drawn_units import Arms, drawing, planned_effect
+from abflow.analysis.dealt_by_results import dealing_by_results
+from abflow.analysis.drawn_units import drawing, planned_effect
 from abflow.analysis.looks import arm_shares
-from abflow.analysis.played_course import play
+from abflow.analysis.played_course import play, play_dealt
 from abflow.analysis.sizing import Sizing
 from abflow.analysis.unit_records import UnitRecords
+from abflow.analysis.verdict import Verdict
 from abflow.analysis.wording import count, percent
-from abflow.errors import NotEnoughData, SpecError
+from abflow.errors import NotEnoughData
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import OF_EXPOSURES, QuantileMetric, RatioMetric, Role
 from abflow.stats.power_simulation import SimulatedPower, simulate_power
@@ -31,6 +35,7 @@ class PlayedDecision:
         drawn_from: Units that they are drawn from.
         history_days: Days before the A/A phase that CUPED reads, as far as the logs have them; None where it takes
             nothing off any metric.
+        dealt_share: Of the units those that the arm is dealt, on average; None where the weights stay.
         left_out: What of the plan could not be played, and why.
     """
 
@@ -40,20 +45,12 @@ class PlayedDecision:
     extended_units: int | None
     drawn_from: int
     history_days: int | None
+    dealt_share: float | None
     left_out: tuple[str, ...]
 
 
 def deciding(spec: ExperimentSpec) -> ExperimentSpec:
-    """The part of a plan that decides.
-
-    Raises:
-        SpecError: Who gets what follows the data.
-    """
-    if spec.allocation == "thompson":
-        raise SpecError(
-            f"{spec.experiment} has allocation thompson, which deals units by what the days before have shown; a "
-            "decision can be played through when the weights stay. abflow.stats.bandit_simulation plays such a test"
-        )
+    """The part of a plan that decides."""
     roles = (Role.PRIMARY, Role.GUARDRAIL, *([Role.SECONDARY] if spec.analysis.family == "all" else []))
     metrics = {name: metric for name, metric in spec.metrics.items() if metric.role in roles}
     return spec.model_copy(update={"metrics": metrics, "segments": ()})
@@ -75,7 +72,6 @@ def play_decision(
         seed: The same seed, the same count.
 
     Raises:
-        SpecError: Who gets what follows the data.
         NotEnoughData: No units are expected, or none are there to be drawn.
     """
     plan = deciding(spec)
@@ -85,22 +81,32 @@ def play_decision(
     shares, primary = arm_shares(spec), records[spec.primary_name]
     arm = min(spec.treatments, key=lambda name: shares[name])
     gain = {arm: {spec.primary_name: planned_effect(spec.primary, primary)}}
-    draw = drawing(
-        plan,
-        {name: records[name] for name in plan.metrics},
-        shares=shares,
-        effects=gain if spec.analysis.preset == "clear_signals" else {},
-        units=course.units,
-    )
+    effects = gain if spec.analysis.preset == "clear_signals" else {}
+    drawn = {name: records[name] for name in plan.metrics}
+    dealt_shares: list[float] = []
+    if plan.allocation == "thompson":
+        deal = dealing_by_results(plan, drawn, effects=effects, inflow=sizing.inflow)
 
-    def promoted(arms: Arms) -> bool:
-        verdict = play(course, arms)
-        return any(found.arm == arm and found.answer is ArmAnswer.WINNER for found in verdict.arms)
+        def verdict(rng: np.random.Generator) -> Verdict:
+            dealt = deal(rng)
+            dealt_shares.append(dealt.share(arm))
+            return play_dealt(plan, dealt, planned=course.planned)
 
+    else:
+        draw = drawing(plan, drawn, shares=shares, effects=effects, units=course.units)
+
+        def verdict(rng: np.random.Generator) -> Verdict:
+            return play(course, draw(rng))
+
+    def promoted(found: Verdict) -> bool:
+        return any(each.arm == arm and each.answer is ArmAnswer.WINNER for each in found.arms)
+
+    power = simulate_power(verdict, promoted, runs=runs, seed=seed)
     past = [record.history_days for name, record in records.items() if record.before is not None]
     return PlayedDecision(
         arm=arm,
-        power=simulate_power(draw, promoted, runs=runs, seed=seed),
+        power=power,
+        dealt_share=sum(dealt_shares) / runs if dealt_shares else None,
         units=round(course.planned),
         extended_units=course.units if plan.extended is not plan else None,
         drawn_from=primary.units,
@@ -135,12 +141,16 @@ def played_in_words(spec: ExperimentSpec, played: PlayedDecision, *, formula: fl
     found = played.power
     ends = f"{percent(found.lower, 1)} to {percent(found.upper, 1)}"
     promised = "the formulas give no power" if formula is None else f"the formulas say at least {percent(formula, 0)}"
+    share = played.dealt_share
+    if formula is not None and share is not None:
+        promised += " when the weights stay"
+    deals = "" if share is None else f" Of the units {played.arm} is dealt {percent(share, 0)} on average."
     left_out = f" Not played: {'; and '.join(played.left_out)}." if played.left_out else ""
     longer = f" ({count(played.extended_units)} where it goes on)" if played.extended_units else ""
     return (
         f"Played through {count(found.runs)} times with {count(played.units)} units{longer}, drawn from "
         f"{count(played.drawn_from)} of the A/A phase: when {played.arm} {has}, it is promoted "
-        f"{percent(found.power, 1)} of the time (95 %: {ends}); {promised}.{_past(spec, played)}{left_out}"
+        f"{percent(found.power, 1)} of the time (95 %: {ends}); {promised}.{deals}{_past(spec, played)}{left_out}"
     )
 
 

@@ -91,7 +91,7 @@ def play_through(plan: Plan, settings: Settings, *, runs: int, seed: int) -> Pla
         seed: The same seed, the same count.
 
     Raises:
-        SpecError: There is no A/A phase, or who gets what follows the data.
+        SpecError: There is no A/A phase.
         EvidenceMissing: The days of the A/A phase are not all aggregated.
         NotEnoughData: There are no units to be drawn.
     """

@@ -24,7 +24,7 @@ from abflow.analysis.population import Population
 from abflow.analysis.sizing import Sizing, size_test
 from abflow.analysis.unit_records import UnitRecords
 from abflow.analysis.verdict import Verdict
-from abflow.errors import NotEnoughData, SpecError
+from abflow.errors import NotEnoughData
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.power_simulation import simulate_power
 from abflow.stats.quantile_interval import quantile_moments
@@ -296,10 +296,22 @@ def test_the_sentence_says_how_many_units_an_extension_has() -> None:
     assert re.search(r"with [\d ]+ units \([\d ]+ where it goes on\), drawn from 20 000 of the A/A phase", told)
 
 
-def test_a_plan_that_follows_the_data_or_has_no_units_is_refused() -> None:
+def test_a_bandit_costs_power_and_says_whom_it_deals_more_units() -> None:
+    fixed, bandit = planned({"bought": RATE}), planned({"bought": RATE}, allocation="thompson")
+    sizing = sized(fixed, share=2.0)
+    even, dealt = played(fixed, sizing), played(bandit, sizing)
+    assert even.dealt_share is None
+    assert dealt.dealt_share is not None
+    assert dealt.dealt_share > 0.7
+    assert even.power.power > 0.95
+    assert dealt.power.power < 0.6
+    told = played_in_words(bandit, dealt, formula=plan_table(bandit, sizing).power_with_expected)
+    assert "; the formulas say at least 98 % when the weights stay. Of the units new is dealt " in told
+    assert played(bandit, sizing, runs=20) == played(bandit, sizing, runs=20)
+
+
+def test_nobody_plays_a_plan_without_units() -> None:
     spec = planned({"bought": RATE})
-    with pytest.raises(SpecError, match="allocation thompson, which deals units by what the days before have shown"):
-        deciding(spec.model_copy(update={"allocation": "thompson"}))
     nobody = size_test(spec, None, None, days=15)
     with pytest.raises(NotEnoughData, match="nobody knows how many units come"):
         played(spec, nobody)

@@ -1,0 +1,158 @@
+"""Experiments drawn as a bandit deals them: over night the shares follow what the mature units have shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abflow.analysis.drawn_units import Arms, DrawnUnits, drawing
+from abflow.analysis.inflow import Inflow, counting_days
+from abflow.analysis.looks import arm_shares
+from abflow.analysis.margins import sign_of
+from abflow.analysis.population import ENTRY_DAY, Slice
+from abflow.analysis.samples import slice_sample
+from abflow.analysis.unit_records import UnitRecords, Values
+from abflow.spec.calendar import calendar_of
+from abflow.spec.experiment import ExperimentSpec
+from abflow.spec.metrics import ProportionMetric
+from abflow.stats.moments import joint_moments_of, moments_of
+from abflow.stats.power_simulation import Effect
+from abflow.stats.result import Unavailable
+from abflow.stats.thompson import thompson_allocation
+
+_EVERYBODY = "everybody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dealt:
+    """One drawn experiment.
+
+    Attributes:
+        arms: The units of every arm, in the order in which they enter.
+        days: The primary by arm and day of entry.
+    """
+
+    arms: Arms
+    days: tuple[Slice, ...]
+
+    def share(self, arm: str) -> float:
+        """Of all units, those that an arm was dealt."""
+        units = {name: len(next(iter(of.values())).places) for name, of in self.arms.items()}
+        return units[arm] / sum(units.values())
+
+
+def dealing_by_results(
+    spec: ExperimentSpec,
+    records: Mapping[str, UnitRecords],
+    *,
+    effects: Mapping[str, Mapping[str, Effect]],
+    inflow: Inflow,
+) -> Callable[[np.random.Generator], Dealt]:
+    """Draw experiments whose units are dealt by Thompson sampling.
+
+    The first day is dealt as the file says. Every night the shares follow all units whose primary is mature by then,
+    once each arm has 100 of them; when they have converged they stay.
+
+    Args:
+        spec: The experiment.
+        records: What the units did, by metric; metrics with the same window list the same units.
+        effects: What happens to a metric's units, by arm and metric; never to a quantile's.
+        inflow: How units come, day by day.
+
+    Raises:
+        DataError: Metrics with the same window list different units.
+        NotEnoughData: There are no units to draw, or their values are not finite.
+    """
+    ends = [round(inflow.units(day)) for day in range(counting_days(spec, days=spec.phases.test.days) + 1)]
+    draw_everybody = drawing(spec, records, shares={_EVERYBODY: 1.0}, effects={}, units=ends[-1])
+
+    def draw(rng: np.random.Generator) -> Dealt:
+        everybody = draw_everybody(rng)[_EVERYBODY]
+        # What everybody would do in every arm, before anybody is in one.
+        arms = {arm: _in_arm(everybody, effects.get(arm, {}), rng) for arm in arm_shares(spec)}
+        got, days = _dealt(spec, {arm: of[spec.primary_name] for arm, of in arms.items()}, ends, rng)
+        return Dealt(
+            arms={
+                arm: {name: drawn.where(got == number) for name, drawn in of.items()}
+                for number, (arm, of) in enumerate(arms.items())
+            },
+            days=days,
+        )
+
+    return draw
+
+
+def _in_arm(
+    everybody: Mapping[str, DrawnUnits], effects: Mapping[str, Effect], rng: np.random.Generator
+) -> dict[str, DrawnUnits]:
+    """What everybody would do in an arm, by metric; a quantile's rows have no effect put in."""
+    return {
+        name: replace(drawn, numbers=effects[name](drawn.numbers, rng))
+        if name in effects and drawn.numbers is not None
+        else drawn
+        for name, drawn in everybody.items()
+    }
+
+
+def _dealt(
+    spec: ExperimentSpec, primary: Mapping[str, DrawnUnits], ends: Sequence[int], rng: np.random.Generator
+) -> tuple[NDArray[np.int64], tuple[Slice, ...]]:
+    """The number of the arm that every unit gets, and what each day shows of the primary."""
+    shares: Mapping[str, float] = arm_shares(spec)
+    converged = False
+    got = np.empty(ends[-1], dtype=np.int64)
+    days: list[tuple[Slice, ...]] = []
+    for day, (start, end) in enumerate(pairwise(ends)):
+        mature = days[: counting_days(spec, days=day)]
+        if mature and not converged:
+            shares, converged = _shares_after(spec, mature, shares, seed=int(rng.integers(2**63)))
+        until = np.cumsum([shares[arm] for arm in primary])[:-1]
+        got[start:end] = np.searchsorted(until, rng.random(end - start), side="right")
+        entered = {arm: start + np.flatnonzero(got[start:end] == number) for number, arm in enumerate(primary)}
+        days.append(tuple(_slices(spec, day, {arm: primary[arm].where(places) for arm, places in entered.items()})))
+    return got, tuple(part for parts in days for part in parts)
+
+
+def _shares_after(
+    spec: ExperimentSpec, mature: Sequence[Sequence[Slice]], shares: Mapping[str, float], *, seed: int
+) -> tuple[Mapping[str, float], bool]:
+    """The shares after what mature units have shown, and whether they stay; as they were while nobody can say."""
+    seen: dict[str, list[Slice]] = {}
+    for part in (part for parts in mature for part in parts):
+        seen.setdefault(part.variant, []).append(part)
+    if len(seen) < len(shares):
+        return shares, False
+    found = thompson_allocation(
+        {arm: slice_sample(spec.primary, parts).moments for arm, parts in seen.items()},
+        kind="proportion" if isinstance(spec.primary, ProportionMetric) else "mean",
+        seed=seed,
+        sign=sign_of(spec.primary),
+    )
+    return (shares, False) if isinstance(found, Unavailable) else (found.weights, found.converged)
+
+
+def _slices(spec: ExperimentSpec, day: int, arms: Mapping[str, DrawnUnits]) -> Iterator[Slice]:
+    """The primary in every arm that somebody entered on a day."""
+    level = (calendar_of(spec).test.start + timedelta(days=day)).isoformat()
+    for arm, drawn in arms.items():
+        did: Values = np.empty(0) if drawn.numbers is None else drawn.numbers
+        if not len(did):
+            continue
+        pair = joint_moments_of(*did.T) if did.ndim == 2 else None
+        yield Slice(
+            metric=spec.primary_name,
+            variant=arm,
+            contamination=spec.analysis.contamination,
+            by=ENTRY_DAY,
+            level=level,
+            moments=pair.x if pair else moments_of(did),
+            non_zero=int(np.count_nonzero(did[:, 0] if pair else did)),
+            pair=pair,
+            lowest=None if pair else float(did.min()),
+            highest=None if pair else float(did.max()),
+        )
