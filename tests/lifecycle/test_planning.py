@@ -120,6 +120,13 @@ def test_a_decision_is_played_through_on_the_units_of_the_aa_phase(world: World)
     assert played.table.sentences[-1].startswith("Played through 20 times with ")
     assert play_through(plan, settings(world), runs=20, seed=1) == played
     assert '"played": {' in to_json(played.table)
+    # The same days serve a plan that cannot be run yet.
+    world.write(phases=phases, allocation="thompson")
+    bandit = play_through(planned(world), settings(world), runs=20, seed=1).table
+    assert bandit.method == "thompson"
+    assert bandit.played is not None
+    assert bandit.played.dealt_share is not None
+    assert " when the weights stay. Of the units treatment is dealt " in bandit.sentences[-1]
 
 
 LOYAL = Truth(
