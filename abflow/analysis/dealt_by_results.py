@@ -42,7 +42,7 @@ class Dealt:
 
     def share(self, arm: str) -> float:
         """Of all units, those that an arm was dealt."""
-        units = {name: len(next(iter(of.values())).places) for name, of in self.arms.items()}
+        units = {name: max(len(drawn.places) for drawn in of.values()) for name, of in self.arms.items()}
         return units[arm] / sum(units.values())
 
 
@@ -60,16 +60,18 @@ def dealing_by_results(
 
     Args:
         spec: The experiment.
-        records: What the units did, by metric; metrics with the same window list the same units.
+        records: What the units did, by metric.
         effects: What happens to a metric's units, by arm and metric; never to a quantile's.
         inflow: How units come, day by day.
 
     Raises:
-        DataError: Metrics with the same window list different units.
+        DataError: Metrics list different units, and do not say which.
         NotEnoughData: There are no units to draw, or their values are not finite.
     """
-    ends = [round(inflow.units(day)) for day in range(counting_days(spec, days=spec.phases.test.days) + 1)]
-    draw_everybody = drawing(spec, records, shares={_EVERYBODY: 1.0}, effects={}, units=ends[-1])
+    last = spec.phases.test.days
+    counting = {name: counting_days(spec, days=last, metric=name) for name in records}
+    ends = [round(inflow.units(day)) for day in range(max(counting.values()) + 1)]
+    draw_everybody = drawing(records, shares={_EVERYBODY: 1.0}, effects={}, units=ends[-1])
 
     def draw(rng: np.random.Generator) -> Dealt:
         everybody = draw_everybody(rng)[_EVERYBODY]
@@ -78,13 +80,19 @@ def dealing_by_results(
         got, days = _dealt(spec, {arm: of[spec.primary_name] for arm, of in arms.items()}, ends, rng)
         return Dealt(
             arms={
-                arm: {name: drawn.where(got == number) for name, drawn in of.items()}
+                arm: {name: drawn.where(_of_arm(number, got, ends[counting[name]])) for name, drawn in of.items()}
                 for number, (arm, of) in enumerate(arms.items())
             },
-            days=days,
+            # Of the last days, those whose window is over at the cut-off.
+            days=tuple(part for parts in days[: counting[spec.primary_name]] for part in parts),
         )
 
     return draw
+
+
+def _of_arm(number: int, got: NDArray[np.int64], mature: int) -> NDArray[np.int64]:
+    """The units of an arm among the first, whose window is over."""
+    return np.flatnonzero(got[:mature] == number)
 
 
 def _in_arm(
@@ -101,7 +109,7 @@ def _in_arm(
 
 def _dealt(
     spec: ExperimentSpec, primary: Mapping[str, DrawnUnits], ends: Sequence[int], rng: np.random.Generator
-) -> tuple[NDArray[np.int64], tuple[Slice, ...]]:
+) -> tuple[NDArray[np.int64], list[tuple[Slice, ...]]]:
     """The number of the arm that every unit gets, and what each day shows of the primary."""
     shares: Mapping[str, float] = arm_shares(spec)
     converged = False
@@ -115,7 +123,7 @@ def _dealt(
         got[start:end] = np.searchsorted(until, rng.random(end - start), side="right")
         entered = {arm: start + np.flatnonzero(got[start:end] == number) for number, arm in enumerate(primary)}
         days.append(tuple(_slices(spec, day, {arm: primary[arm].where(places) for arm, places in entered.items()})))
-    return got, tuple(part for parts in days for part in parts)
+    return got, days
 
 
 def _shares_after(

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from abflow.analysis.unit_listing import listings_of
 from abflow.analysis.unit_records import UnitRecords, Values
-from abflow.errors import DataError, NotEnoughData
-from abflow.spec.experiment import ExperimentSpec
+from abflow.errors import NotEnoughData
 from abflow.spec.metrics import Metric, ProportionMetric, RatioMetric
 from abflow.stats.power_simulation import Effect, added, dealing, flipped, multiplied
 
@@ -50,7 +50,6 @@ Draw = Callable[[np.random.Generator], Arms]
 
 
 def drawing(
-    spec: ExperimentSpec,
     records: Mapping[str, UnitRecords],
     *,
     shares: Mapping[str, float],
@@ -59,35 +58,32 @@ def drawing(
 ) -> Draw:
     """Draw experiments of so many units.
 
-    A unit is drawn with everything that it did in metrics with the same window, so that they stay related, and with
-    what it did before.
+    A unit is drawn with everything that it did in every metric, so that they stay related, and with what it did
+    before. Where its window of one metric is not over, a unit whose window is over stands in for it in that metric.
 
     Args:
         spec: The experiment.
-        records: What the units did, by metric; metrics with the same window list the same units.
+        records: What the units did, by metric.
         shares: Of the units, by arm.
         effects: What happens to a metric's units, by arm and metric. What they did before stays as it was.
         units: Of an experiment, all arms together.
 
     Raises:
-        DataError: Metrics with the same window list different units.
+        DataError: Metrics list different units, and do not say which.
         NotEnoughData: There are no units to draw, or their values are not finite.
     """
-    alike: dict[int | None, list[str]] = {}
     for name, record in records.items():
         _require_units(name, record)
-        alike.setdefault(spec.metrics[name].window_days, []).append(name)
-    for names in alike.values():
-        if len({records[name].units for name in names}) > 1:
-            raise DataError(f"metrics {', '.join(names)} do not list the same units; give one record per unit")
-    deals = [(names, dealing(records[names[0]].units, shares=shares, total=units)) for names in alike.values()]
+    listings = listings_of(records)
+    deal = dealing(listings[0].everybody, shares=shares, total=units)
     moved = {(arm, name): _moved(records[name], effect) for arm, of in effects.items() for name, effect in of.items()}
 
     def draw(rng: np.random.Generator) -> Arms:
         arms: dict[str, dict[str, DrawnUnits]] = {arm: {} for arm in shares}
-        for names, deal in deals:
-            for arm, places in deal(rng).items():
-                for name in names:
+        for arm, chosen in deal(rng).items():
+            for listing in listings:
+                places = listing.places(chosen, rng)
+                for name in listing.metrics:
                     effect = effects.get(arm, {}).get(name)
                     arms[arm][name] = _drawn(moved.get((arm, name), records[name]), places, effect, rng)
         return arms

@@ -112,6 +112,13 @@ def inflow_of(
     )
 
 
-def counting_days(spec: ExperimentSpec, *, days: int) -> int:
-    """Days of enrolment whose units have their primary's window over after so many days of test."""
-    return max(min(spec.enroll_days, days - (spec.primary.window_days or 0)), 0)
+def counting_days(spec: ExperimentSpec, *, days: int, metric: str | None = None) -> int:
+    """Days of enrolment whose units have a metric's window over after so many days of test.
+
+    Args:
+        spec: The experiment.
+        days: Of the test.
+        metric: The metric; the primary when not given.
+    """
+    window = spec.metrics[metric or spec.primary_name].window_days or 0
+    return max(min(spec.enroll_days, days - window), 0)

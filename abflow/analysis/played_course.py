@@ -39,12 +39,12 @@ def play(course: Course, arms: Arms) -> Verdict:
     """
     past: tuple[PastLook, ...] = ()
     dropped: dict[str, Harm] = {}
-    suspect = suspect_days(course.days[0].spec, arms, [day.share for day in course.days])
+    suspect = suspect_days(course.days[0].spec, arms, [day.shares for day in course.days])
     for day, may_harm in zip(course.days, suspect, strict=True):
         if not (day.is_look or may_harm):
             continue
         spec = day.spec
-        so_far = {arm: {name: drawn.first(day.share) for name, drawn in of.items()} for arm, of in arms.items()}
+        so_far = {arm: {name: drawn.first(day.shares[name]) for name, drawn in of.items()} for arm, of in arms.items()}
         population = population_of(spec, so_far)
         harms = _harms(day, population, course, dropped) if may_harm else {}
         if len(dropped) + len(harms) == len(spec.treatments):

@@ -93,7 +93,7 @@ def play_decision(
             return play_dealt(plan, dealt, planned=course.planned)
 
     else:
-        draw = drawing(plan, drawn, shares=shares, effects=effects, units=course.units)
+        draw = drawing(drawn, shares=shares, effects=effects, units=course.units)
 
         def verdict(rng: np.random.Generator) -> Verdict:
             return play(course, draw(rng))
@@ -108,7 +108,7 @@ def play_decision(
         power=power,
         dealt_share=sum(dealt_shares) / runs if dealt_shares else None,
         units=round(course.planned),
-        extended_units=course.units if plan.extended is not plan else None,
+        extended_units=round(course.longest) if plan.extended is not plan else None,
         drawn_from=primary.units,
         history_days=min(past) if past else None,
         left_out=tuple(_left_out(plan, records)),

@@ -6,7 +6,7 @@ nearer to what is allowed shows no harm, and nobody has to measure it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,21 +37,22 @@ class _ByDay:
     blur: Values
 
 
-def suspect_days(spec: ExperimentSpec, arms: Arms, shares: Sequence[float]) -> list[bool]:
+def suspect_days(spec: ExperimentSpec, arms: Arms, shares: Sequence[Mapping[str, float]]) -> list[bool]:
     """Whether some metric of some arm may be beyond what it is allowed to lose, by the end of every day.
 
     Args:
         spec: The experiment.
         arms: The units of every arm, in the order in which they enter.
-        shares: Of them, how many are mature by each day.
+        shares: Of them, how many are mature by each day, by metric.
     """
     suspect = np.zeros(len(shares), dtype=bool)
     for name, metric in spec.metrics.items():
         if not metric.role.decides:
             continue
-        control = _by_day(metric, arms[spec.control_name][name], shares)
+        mature = [day[name] for day in shares]
+        control = _by_day(metric, arms[spec.control_name][name], mature)
         for arm in spec.treatments:
-            suspect |= _beyond(metric, control, _by_day(metric, arms[arm][name], shares))
+            suspect |= _beyond(metric, control, _by_day(metric, arms[arm][name], mature))
     return [bool(day) for day in suspect]
 
 
@@ -104,6 +105,8 @@ def _quantiles(drawn: DrawnUnits, q: float, ends: Sequence[int]) -> _ByDay:
         # Twice the rows beyond the quantile: those of drawn units are others.
         near = min(rows.values.size, round(2 * min(q, 1 - q) * rows.values.size) + 1)
         for day, end in enumerate(ends):
+            if not end:
+                continue
             times = np.bincount(drawn.places[:end], minlength=rows.per_unit.size)
             value = _quantile(rows, times, q, near)
             found[day] = _quantile(rows, times, q, rows.values.size) if value is None else value

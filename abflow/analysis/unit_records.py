@@ -23,6 +23,7 @@ class UnitRecords:
         history_days: Days before the phase whose logs that was read from.
         cap: The metric's cap in the phase; None without one.
         rows: Of a quantile, the rows of the units.
+        who: The numbers of these units among all that were read, ascending; None where they are all of them.
     """
 
     numbers: Values | None = None
@@ -30,6 +31,7 @@ class UnitRecords:
     history_days: int = 0
     cap: float | None = None
     rows: UnitRows | None = None
+    who: NDArray[np.int64] | None = None
 
     @property
     def units(self) -> int:

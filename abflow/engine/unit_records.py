@@ -33,7 +33,7 @@ def unit_records(
 ) -> dict[str, UnitRecords]:
     """What every mature unit did in some metrics, in the order of the units' ids, all variants together.
 
-    Units seen in two variants are treated as the plan says. Metrics with the same window list the same units.
+    Units seen in two variants are treated as the plan says. A unit whose window of a metric is not over is not in it.
 
     Args:
         spec: The experiment.
@@ -104,11 +104,12 @@ def _numbers(db: Database, own: Observed, history: History | None) -> UnitRecord
     """A metric that is made of totals."""
     names = [own.x, *([own.y] if own.is_ratio else [])]
     mature, *did = _columns(db, [own.mature, *names], "observed")
-    numbers = _beside(did)[mature > 0]
+    who = np.flatnonzero(mature)
+    numbers = _beside(did)[who]
     if history is None:
-        return UnitRecords(numbers=numbers, cap=own.cap)
-    before = _beside(_columns(db, history.numbers[len(names) :], "histories"))[mature > 0]
-    return UnitRecords(numbers=numbers, before=before, history_days=history.days, cap=own.cap)
+        return UnitRecords(numbers=numbers, cap=own.cap, who=who)
+    before = _beside(_columns(db, history.numbers[len(names) :], "histories"))[who]
+    return UnitRecords(numbers=numbers, before=before, history_days=history.days, cap=own.cap, who=who)
 
 
 def _columns(db: Database, names: Sequence[str], units: str) -> list[Values]:
@@ -135,7 +136,8 @@ def _rows(db: Database, spec: ExperimentSpec, metrics: Sequence[str], recorded: 
         rows = db.execute(filled("chosen_rows"), {"scope": scope}).fetchnumpy()
         number = np.cumsum(mature).astype(np.int64) - 1  # of each unit among the mature ones
         unit = number[_numbers_of(rows["unit"]).astype(np.int64)]
-        found[name] = UnitRecords(rows=unit_rows_of(unit, _numbers_of(rows["amount"]), units=int(mature.sum())))
+        who = np.flatnonzero(mature)
+        found[name] = UnitRecords(rows=unit_rows_of(unit, _numbers_of(rows["amount"]), units=who.size), who=who)
     return found
 
 

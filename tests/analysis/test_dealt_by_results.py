@@ -150,3 +150,22 @@ def test_a_ratio_is_dealt_and_kept_by_its_pairs() -> None:
     assert (whole.n, whole.mean_x, whole.mean_y) == pytest.approx((found.pair.n, found.pair.mean_x, found.pair.mean_y))
     assert one.share("new") > 0.6
     assert all(len(of["errors"].places) == len(of["clicks"].places) for of in one.arms.values())
+
+
+def test_every_metric_has_its_own_mature_units_at_the_cut_off() -> None:
+    phases = {
+        "shadow": {"skip": "nothing to mirror"},
+        "aa": {"skip": "its units are given"},
+        "test": {"start": "2026-10-01", "enroll_days": 14, "days": 14, "immature": "allowed"},
+    }
+    metrics = {
+        "bought": BOUGHT | {"mde": {"relative": 0.1}, "window_days": 4},
+        "spent": SPENT | {"role": "guardrail", "margin": {"relative": -0.1}, "window_days": None},
+    }
+    spec = spec_of(metrics, allocation="thompson", phases=phases)
+    inflow = Inflow(first=(), later=100.0, kept=1.0, source="assumed")
+    one = dealing_by_results(spec, RECORDS, effects={}, inflow=inflow)(np.random.default_rng(1))
+    counted = {name: sum(len(of[name].places) for of in one.arms.values()) for name in metrics}
+    assert counted == {"bought": 1000, "spent": 1400}
+    assert sum(part.moments.n for part in one.days) == 1000
+    assert one.share("old") + one.share("new") == pytest.approx(1.0)

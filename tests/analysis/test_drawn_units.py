@@ -10,6 +10,7 @@ import pytest
 from abflow.analysis.compare import difference
 from abflow.analysis.drawn_population import population_of
 from abflow.analysis.drawn_units import Arms, DrawnUnits, drawing, planned_effect
+from abflow.analysis.unit_listing import listings_of
 from abflow.analysis.unit_records import UnitRecords
 from abflow.errors import DataError, NotEnoughData
 from abflow.spec.experiment import ExperimentSpec
@@ -56,27 +57,52 @@ def spec_with(**windows: int | None) -> ExperimentSpec:
 
 def test_what_a_unit_did_stays_together() -> None:
     spent = RNG.lognormal(size=1000)
+    known = np.flatnonzero(RNG.random(1000) < 0.4)
     records = {
         "spent": UnitRecords(numbers=spent, before=3 * spent),
         "doubled": UnitRecords(numbers=2 * spent),
-        "early": UnitRecords(numbers=RNG.lognormal(size=400)),
+        "late": UnitRecords(numbers=5 * spent[known], who=known),
+        "later": UnitRecords(numbers=7 * spent[known], who=known),
     }
-    spec = spec_with(spent=2, doubled=2, early=7)
-    arms = drawing(spec, records, shares=HALVES, effects={}, units=800)(np.random.default_rng(3))
+    arms = drawing(records, shares=HALVES, effects={}, units=800)(np.random.default_rng(3))
     for of in arms.values():
         assert of["doubled"].numbers == pytest.approx(2 * numbers(of["spent"]))
         assert records["spent"].before is not None
         assert records["spent"].before[of["spent"].places] == pytest.approx(3 * numbers(of["spent"]))
+        listed = np.isin(of["spent"].places, known)
+        assert numbers(of["late"])[listed] == pytest.approx(5 * numbers(of["spent"])[listed])
+        # Where its window is not over, somebody stands in for the unit, in every metric with this window.
+        assert not np.isclose(numbers(of["late"])[~listed], 5 * numbers(of["spent"])[~listed]).any()
+        assert numbers(of["later"]) == pytest.approx(1.4 * numbers(of["late"]))
+        assert len(of["spent"].places) == len(of["late"].places)
     assert sum(len(of["spent"].places) for of in arms.values()) == 800
-    assert sum(len(of["early"].places) for of in arms.values()) == 800  # more than there are: some come twice
+
+
+def test_a_metric_keeps_the_values_of_its_own_units() -> None:
+    # The first to come do more: that only they are known in a metric moves no other metric, and nobody moves theirs.
+    known = np.arange(300)
+    visits = np.where(np.arange(1000) < 300, 9.0, 1.0)
+    records = {"visits": UnitRecords(numbers=visits), "spent": UnitRecords(numbers=visits[known], who=known)}
+    arms = drawing(records, shares=HALVES, effects={}, units=20_000)(np.random.default_rng(3))
+    for of in arms.values():
+        assert numbers(of["visits"]).mean() == pytest.approx(3.4, abs=0.15)
+        assert set(numbers(of["spent"])) == {9.0}
+
+
+def test_units_that_no_two_metrics_share_are_all_drawn() -> None:
+    first, last = np.arange(5), np.arange(5, 12)
+    records = {"a": UnitRecords(numbers=np.zeros(5), who=first), "b": UnitRecords(numbers=np.ones(7), who=last)}
+    assert [(each.metrics, each.units, each.everybody) for each in listings_of(records)] == [
+        (("a",), 5, 12),
+        (("b",), 7, 12),
+    ]
 
 
 def test_a_unit_keeps_its_rows() -> None:
     rows = unit_rows_of(np.repeat(np.arange(500), 2), np.arange(1000.0), units=500)
     records = {"spent": UnitRecords(numbers=np.arange(500.0)), "latency": UnitRecords(rows=rows)}
-    spec = spec_of({"spent": SPENT, "latency": LATENCY})
     slower = {"new": {"latency": multiplied(2.0)}}
-    arms = drawing(spec, records, shares=HALVES, effects=slower, units=300)(np.random.default_rng(3))
+    arms = drawing(records, shares=HALVES, effects=slower, units=300)(np.random.default_rng(3))
     for arm, by in (("old", 1.0), ("new", 2.0)):
         drawn = arms[arm]["latency"]
         assert drawn.places.tolist() == numbers(arms[arm]["spent"]).tolist()
@@ -88,7 +114,7 @@ def test_an_effect_reaches_its_arm_and_its_metric_only_and_no_history() -> None:
     ones = UnitRecords(numbers=np.ones(1000), before=np.ones(1000))
     spec = spec_with(spent=None, visits=None)
     effects = {"new": {"spent": multiplied(1.5)}}
-    arms = drawing(spec, {"spent": ones, "visits": ones}, shares=HALVES, effects=effects, units=1000)(RNG)
+    arms = drawing({"spent": ones, "visits": ones}, shares=HALVES, effects=effects, units=1000)(RNG)
     means = {(arm, name): numbers(drawn).mean() for arm, of in arms.items() for name, drawn in of.items()}
     assert means == {("old", "spent"): 1.0, ("old", "visits"): 1.0, ("new", "spent"): 1.5, ("new", "visits"): 1.0}
     history = population_of(spec, arms).measured[1].history
@@ -106,13 +132,13 @@ def test_an_effect_reaches_its_arm_and_its_metric_only_and_no_history() -> None:
 )
 def test_units_that_say_nothing_cannot_be_drawn(record: UnitRecords) -> None:
     with pytest.raises(NotEnoughData, match="spent cannot be drawn"):
-        drawing(spec_with(spent=None), {"spent": record}, shares=HALVES, effects={}, units=10)
+        drawing({"spent": record}, shares=HALVES, effects={}, units=10)
 
 
-def test_metrics_of_one_window_that_list_other_units_are_refused() -> None:
+def test_metrics_that_list_other_units_and_do_not_say_which_are_refused() -> None:
     records = {"spent": UnitRecords(numbers=np.ones(10)), "visits": UnitRecords(numbers=np.ones(9))}
     with pytest.raises(DataError, match="spent, visits do not list the same units"):
-        drawing(spec_with(spent=2, visits=2), records, shares=HALVES, effects={}, units=10)
+        drawing(records, shares=HALVES, effects={}, units=10)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def coming(per_day: float) -> Inflow:
 
 def drawn(spec: ExperimentSpec, course: Course, effects: dict[str, dict[str, Effect]], seed: int = 1) -> Arms:
     own = {name: RECORDS[name] for name in spec.metrics}
-    draw = drawing(spec, own, shares=arm_shares(spec), effects=effects, units=course.units)
+    draw = drawing(own, shares=arm_shares(spec), effects=effects, units=course.units)
     return draw(np.random.default_rng(seed))
 
 
@@ -142,9 +142,9 @@ def test_a_day_that_is_not_suspect_has_no_harm(metric: str, worse: list[Effect])
     for seed, effect in itertools.product(range(4), worse):
         course = course_of(spec, coming(100.0 + 100 * seed))
         arms = drawn(spec, course, {"new": {metric: effect}}, seed)
-        suspect = suspect_days(spec, arms, [day.share for day in course.days])
+        suspect = suspect_days(spec, arms, [day.shares for day in course.days])
         for day, may_harm in zip(course.days, suspect, strict=True):
-            so_far = {arm: {name: one.first(day.share) for name, one in of.items()} for arm, of in arms.items()}
+            so_far = {arm: {name: one.first(day.shares[name]) for name, one in of.items()} for arm, of in arms.items()}
             harms = find_harm(spec, population_of(spec, so_far), day=day.number, planned=course.planned)
             found.append((bool(harms), may_harm))
     assert (True, True) in found
@@ -155,7 +155,7 @@ def test_a_day_that_is_not_suspect_has_no_harm(metric: str, worse: list[Effect])
 def test_the_days_that_are_looked_at_for_harm_are_few_where_there_is_none() -> None:
     spec = planned(METRICS)
     course = course_of(spec, coming(400.0))
-    days = [suspect_days(spec, drawn(spec, course, {}, seed), [d.share for d in course.days]) for seed in range(20)]
+    days = [suspect_days(spec, drawn(spec, course, {}, seed), [d.shares for d in course.days]) for seed in range(20)]
     assert np.mean(days) < 0.15
 
 
@@ -183,7 +183,7 @@ def test_a_win_that_the_permutation_test_does_not_share_is_taken_back(
     spec = planned({"spent": SPENT | {"mde": {"relative": 0.1}}}, analysis=analysis)
     course = course_of(spec, coming(UNITS / 14))
     gain: dict[str, dict[str, Effect]] = {"new": {"spent": added(6.0)}}
-    draw = drawing(spec, {"spent": with_a_whale()}, shares=arm_shares(spec), effects=gain, units=course.units)
+    draw = drawing({"spent": with_a_whale()}, shares=arm_shares(spec), effects=gain, units=course.units)
     arms = draw(np.random.default_rng(4))
     asked: list[tuple[int, int]] = []
 
@@ -207,7 +207,7 @@ def test_a_test_that_is_not_precise_enough_goes_on_as_it_promised() -> None:
     longer = PHASES | {"test": TEST | {"extend": {"max_days": 43}}}
     short, long = planned(metrics), planned(metrics, phases=longer)
     few, many = coming(60.0), coming(300.0)
-    assert [(day.number, round(day.share * 2520)) for day in course_of(long, few).days][-3:] == [
+    assert [(day.number, round(day.shares["bought"] * 2520)) for day in course_of(long, few).days][-3:] == [
         (41, 2400),
         (42, 2460),
         (43, 2520),
@@ -222,3 +222,54 @@ def test_a_test_that_is_not_precise_enough_goes_on_as_it_promised() -> None:
     assert days(short, few) == {15}
     assert days(long, few) == {43}
     assert days(long, many) == {15}  # precise enough on the last day of its plan
+
+
+def test_every_metric_has_the_units_whose_own_window_is_over() -> None:
+    metrics = {
+        "bought": BOUGHT | {"mde": {"absolute": 0.05}, "window_days": 3},
+        "spent": SPENT | {"role": "guardrail", "margin": {"relative": -0.1}, "window_days": 7},
+        "errors": ERRORS | {"margin": {"absolute": 0.02}, "window_days": None},
+    }
+    spec = spec_of(metrics, phases=PHASES | {"test": TEST | {"days": 21}}, analysis={"method": "always_valid"})
+    course = course_of(spec, coming(100.0))
+    assert (course.units, course.planned, course.longest) == (1400, 1400, 1400)
+    counted = {day.number: {name: round(1400 * share) for name, share in day.shares.items()} for day in course.days}
+    assert counted[1] == {"bought": 0, "spent": 0, "errors": 100}
+    assert counted[8] == {"bought": 500, "spent": 100, "errors": 800}
+    assert counted[21] == {"bought": 1400, "spent": 1400, "errors": 1400}
+
+
+def test_units_that_are_never_observed_to_the_end_are_in_the_other_metrics() -> None:
+    metrics = {
+        "bought": BOUGHT | {"mde": {"absolute": 0.05}, "window_days": 3},
+        "errors": ERRORS | {"margin": {"absolute": 0.02}, "window_days": None},
+    }
+    spec = spec_of(metrics, phases=PHASES | {"test": TEST | {"days": 14, "immature": "allowed"}})
+    course = course_of(spec, coming(100.0))
+    assert (course.units, course.planned, course.longest) == (1400, 1100, 1100)
+    arms = drawn(spec, course, {})
+    seen: list[tuple[int, int]] = []
+    for day in course.days:
+        so_far = {arm: {name: one.first(day.shares[name]) for name, one in of.items()} for arm, of in arms.items()}
+        found = population_of(spec, so_far).measured
+        seen.append((sum(m.moments.n for m in found[:2]), sum(m.moments.n for m in found[2:])))
+    assert seen[0] == pytest.approx((0, 100), abs=1)
+    assert seen[-1] == pytest.approx((1100, 1400), abs=1)
+
+
+@pytest.mark.parametrize("primary", ["spent", "clicks", "p95"])
+def test_days_before_anybody_is_mature_show_nothing(primary: str) -> None:
+    metric = METRICS[primary] | {"role": "primary", "mde": {"relative": 0.05}, "margin": None, "window_days": 7}
+    if primary == "p95":
+        metric |= {"mde": {"relative": -0.05}}
+    metrics = {primary: metric | {"why": "it is the question"} if primary != "spent" else metric}
+    guards = {name: METRICS[name] for name in ("errors", "p20")}
+    for ours in ({"method": "always_valid"}, {}):
+        spec = spec_of(metrics | guards, phases=PHASES | {"test": TEST | {"days": 21}}, analysis=ours)
+        course = course_of(spec, coming(100.0))
+        assert course.days[0].shares[primary] == 0 < course.days[0].shares["errors"]
+        worse: dict[str, dict[str, Effect]] = {"new": {"errors": flipped(0.5)}}
+        harmed = play(course, drawn(spec, course, worse))
+        # A guardrail without a window is watched from the first day on.
+        assert (harmed.decision, day_of(harmed) < 7) == (Decision.STOP, True)
+        assert play(course, drawn(spec, course, {})).decision is not Decision.STOP

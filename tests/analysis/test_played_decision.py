@@ -245,7 +245,7 @@ def test_equal_versions_win_as_seldom_as_the_error_level_says() -> None:
     records = {"spent": with_past(0.8)}
     # So many that they reach the precision of the plan: rule A5 holds no win back.
     course = course_of(spec, Inflow(first=(), later=200.0, kept=1.0, source="assumed"))
-    draw = drawing(spec, records, shares=arm_shares(spec), effects={}, units=course.units)
+    draw = drawing(records, shares=arm_shares(spec), effects={}, units=course.units)
     found = simulate_power(draw, lambda arms: "new" in winners(play(course, arms)), runs=600, seed=1)
     assert found.power == pytest.approx(0.025, abs=3 * (0.025 * 0.975 / 600) ** 0.5)
 

@@ -65,8 +65,8 @@ def with_answers(seed: int, days: Days) -> Days:
     return {day: [row | answer(seed, row) for row in rows] for day, rows in days.items()}
 
 
-def variants_of(spec: ExperimentSpec, recorded: Recorded, metric: str) -> Any:
-    """The variant of each mature unit, by its id."""
+def mature_of(spec: ExperimentSpec, recorded: Recorded, metric: str) -> tuple[Any, Any]:
+    """The number of each mature unit among all by their ids, and its variant."""
     period, window = recorded.period, spec.metrics[metric].window_days or 0
     asked = {
         "enroll_end": midnight(period.enroll_end),
@@ -74,11 +74,13 @@ def variants_of(spec: ExperimentSpec, recorded: Recorded, metric: str) -> Any:
         "keep": spec.analysis.contamination == "keep_first",
     }
     query = (
-        f"select variant from '{recorded.state.file}' where entered < $enroll_end and entered <= $latest "
+        f"select variant, entered <= $latest as mature from '{recorded.state.file}' where entered < $enroll_end "
         "and ($keep or lowest_variant = highest_variant) order by unit_id"
     )
     with duckdb.connect(":memory:") as db:
-        return np.asarray(db.execute(query, asked).fetchnumpy()["variant"])
+        found = db.execute(query, asked).fetchnumpy()
+    who = np.flatnonzero(found["mature"])
+    return who, np.asarray(found["variant"])[who]
 
 
 def undrawn(record: UnitRecords, places: Any) -> DrawnUnits:
@@ -108,7 +110,9 @@ def test_all_units_undrawn_are_what_the_engine_measures(seed: int, world: Worlds
     known = measure(spec, recorded)
     arms: dict[str, dict[str, DrawnUnits]] = {variant: {} for variant in spec.variants}
     for name, record in records.items():
-        variants = variants_of(spec, recorded, name)
+        who, variants = mature_of(spec, recorded, name)
+        assert record.who is not None
+        assert record.who.tolist() == who.tolist()
         assert record.units == len(variants)
         for variant in spec.variants:
             arms[variant][name] = undrawn(record, np.flatnonzero(variants == variant))
