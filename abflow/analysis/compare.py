@@ -72,7 +72,7 @@ def compare(
                 mde=comparison.mde,
                 look=looks[comparison.arm],
                 adjust=partial(_among, spec, p_values, key),
-                batches=entry_batches(spec, population, comparison.arm, contamination),
+                batches=entry_batches(spec, population, comparison.metric, comparison.arm, contamination),
             )
             control, treatment = (samples[key[0]][arm] for arm in (spec.control_name, key[1]))
             fetch = partial(values, key[0], contamination) if values else None

@@ -16,7 +16,7 @@ from abflow.analysis.looks import arm_shares
 from abflow.analysis.margins import sign_of
 from abflow.analysis.population import ENTRY_DAY, Slice
 from abflow.analysis.samples import slice_sample
-from abflow.analysis.unit_records import UnitRecords, Values
+from abflow.analysis.unit_records import UnitRecords
 from abflow.spec.calendar import calendar_of
 from abflow.spec.experiment import ExperimentSpec
 from abflow.spec.metrics import ProportionMetric
@@ -34,7 +34,7 @@ class Dealt:
 
     Attributes:
         arms: The units of every arm, in the order in which they enter.
-        days: The primary by arm and day of entry.
+        days: Every metric by arm and day of entry, but no quantile.
     """
 
     arms: Arms
@@ -77,14 +77,18 @@ def dealing_by_results(
         everybody = draw_everybody(rng)[_EVERYBODY]
         # What everybody would do in every arm, before anybody is in one.
         arms = {arm: _in_arm(everybody, effects.get(arm, {}), rng) for arm in arm_shares(spec)}
-        got, days = _dealt(spec, {arm: of[spec.primary_name] for arm, of in arms.items()}, ends, rng)
+        got = _dealt(spec, {arm: of[spec.primary_name] for arm, of in arms.items()}, ends, rng)
         return Dealt(
             arms={
                 arm: {name: drawn.where(_of_arm(number, got, ends[counting[name]])) for name, drawn in of.items()}
                 for number, (arm, of) in enumerate(arms.items())
             },
-            # Of the last days, those whose window is over at the cut-off.
-            days=tuple(part for parts in days[: counting[spec.primary_name]] for part in parts),
+            days=tuple(
+                part
+                for name, days in counting.items()
+                for day in range(days)
+                for part in _slices(spec, name, day, {arm: of[name] for arm, of in arms.items()}, got, ends)
+            ),
         )
 
     return draw
@@ -109,7 +113,7 @@ def _in_arm(
 
 def _dealt(
     spec: ExperimentSpec, primary: Mapping[str, DrawnUnits], ends: Sequence[int], rng: np.random.Generator
-) -> tuple[NDArray[np.int64], list[tuple[Slice, ...]]]:
+) -> NDArray[np.int64]:
     """The number of the arm that every unit gets, and what each day shows of the primary."""
     shares: Mapping[str, float] = arm_shares(spec)
     converged = False
@@ -121,9 +125,8 @@ def _dealt(
             shares, converged = _shares_after(spec, mature, shares, seed=int(rng.integers(2**63)))
         until = np.cumsum([shares[arm] for arm in primary])[:-1]
         got[start:end] = np.searchsorted(until, rng.random(end - start), side="right")
-        entered = {arm: start + np.flatnonzero(got[start:end] == number) for number, arm in enumerate(primary)}
-        days.append(tuple(_slices(spec, day, {arm: primary[arm].where(places) for arm, places in entered.items()})))
-    return got, days
+        days.append(tuple(_slices(spec, spec.primary_name, day, primary, got, ends)))
+    return got
 
 
 def _shares_after(
@@ -144,16 +147,24 @@ def _shares_after(
     return (shares, False) if isinstance(found, Unavailable) else (found.weights, found.converged)
 
 
-def _slices(spec: ExperimentSpec, day: int, arms: Mapping[str, DrawnUnits]) -> Iterator[Slice]:
-    """The primary in every arm that somebody entered on a day."""
+def _slices(
+    spec: ExperimentSpec,
+    name: str,
+    day: int,
+    arms: Mapping[str, DrawnUnits],
+    got: NDArray[np.int64],
+    ends: Sequence[int],
+) -> Iterator[Slice]:
+    """A metric on a day of entry, in every arm that somebody entered; nothing of a quantile."""
+    start, end = ends[day : day + 2]
     level = (calendar_of(spec).test.start + timedelta(days=day)).isoformat()
-    for arm, drawn in arms.items():
-        did: Values = np.empty(0) if drawn.numbers is None else drawn.numbers
-        if not len(did):
+    for number, (arm, drawn) in enumerate(arms.items()):
+        did = drawn.where(start + np.flatnonzero(got[start:end] == number)).numbers
+        if did is None or not len(did):
             continue
         pair = joint_moments_of(*did.T) if did.ndim == 2 else None
         yield Slice(
-            metric=spec.primary_name,
+            metric=name,
             variant=arm,
             contamination=spec.analysis.contamination,
             by=ENTRY_DAY,

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from abflow.analysis import estimates
+from abflow.analysis import by_batches, estimates
+from abflow.analysis.entry_batches import entry_batches
 from abflow.analysis.looks import ArmLook
 from abflow.analysis.margins import margin_of
 from abflow.analysis.population import Contamination, Population
 from abflow.analysis.readout import ArmSummary, Base, Comparison
-from abflow.analysis.samples import Sample, Samples, without_cuped
+from abflow.analysis.samples import Batches, Sample, Samples, without_cuped
 from abflow.analysis.second_estimate import within_days_of_entry
 from abflow.analysis.wording import percent
 from abflow.spec.built_in import is_built_in
 from abflow.spec.experiment import ExperimentSpec
-from abflow.spec.metrics import ProportionMetric, Role
+from abflow.spec.metrics import Metric, ProportionMetric, QuantileMetric, Role
 from abflow.stats.means import difference_in_means
 from abflow.stats.moments import Moments
 from abflow.stats.proportions import cohens_h, size_in_words
-from abflow.stats.result import Unavailable
+from abflow.stats.result import Estimate, Unavailable, UnavailableReason
 
 
 def estimated(
@@ -44,8 +46,9 @@ def estimated(
     """
     metric, confidence = spec.metrics[name], 1 - spec.analysis.alpha
     control, treatment = samples[spec.control_name], samples[arm]
-    effect = estimates.difference(control, treatment, confidence=confidence)
-    lift = effect if isinstance(effect, Unavailable) else estimates.lift(control, treatment, confidence=confidence)
+    batches = entry_batches(spec, population, name, arm, contamination)
+    effect = _effect(control, treatment, batches, confidence=confidence)
+    lift = effect if isinstance(effect, Unavailable) else _lift(control, treatment, batches, confidence=confidence)
     comparison = Comparison(
         metric=name,
         role=metric.role,
@@ -64,10 +67,11 @@ def estimated(
             treatment,
             alpha=spec.arm_alpha if metric.role is Role.PRIMARY else spec.analysis.alpha,
             planned=look.horizon_units if spec.analysis.is_sequential else None,
+            batches=batches,
         ),
         cap=control.cap,
         base=_base(control, treatment, confidence=confidence),
-        notes=(metric.why,) if metric.why and is_built_in(metric) else (),
+        notes=tuple(_notes(spec, metric)),
     )
     if isinstance(effect, Unavailable):
         return comparison
@@ -78,6 +82,33 @@ def estimated(
         h = cohens_h(control.plain.mean, treatment.plain.mean)
         comparison = replace(comparison, cohens_h=h, cohens_h_in_words=size_in_words(h))
     return comparison
+
+
+def _notes(spec: ExperimentSpec, metric: Metric) -> Iterator[str]:
+    if metric.why and is_built_in(metric):
+        yield metric.why
+    if spec.allocation == "thompson" and isinstance(metric, QuantileMetric):
+        yield (
+            "Rows of all days together: where their level drifts while the shares of the arms move, part of this "
+            "difference is one of days."
+        )
+
+
+def _effect(control: Sample, treatment: Sample, batches: Batches, *, confidence: float) -> Estimate | Unavailable:
+    """Of all units together; after an allocation that followed the data of every day by itself."""
+    if not batches or (control.missing or treatment.missing):
+        return estimates.difference(control, treatment, confidence=confidence)
+    found = by_batches.compared(batches, confidence=confidence)
+    return found if isinstance(found, Unavailable) else found.estimate
+
+
+def _lift(control: Sample, treatment: Sample, batches: Batches, *, confidence: float) -> estimates.Lift | Unavailable:
+    if not batches:
+        return estimates.lift(control, treatment, confidence=confidence)
+    return Unavailable(
+        reason=UnavailableReason.METHOD_NOT_VALID_HERE,
+        detail="the allocation followed the data, so the arms' means are of other days, and their ratio is no lift",
+    )
 
 
 def _base(control: Sample, treatment: Sample, *, confidence: float) -> Base | None:

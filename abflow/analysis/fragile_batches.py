@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from abflow.analysis.fragility import LARGEST_UNIT_MOVES, OneUnit, with_and_without, without_unit
-from abflow.analysis.methods.question import Answer, Batches
+from abflow.analysis.methods.question import Answer
 from abflow.analysis.reading import Reading
-from abflow.analysis.samples import Sample
+from abflow.analysis.samples import Batches, Sample
 from abflow.spec.metrics import Metric, RatioMetric
-from abflow.stats.result import Unavailable
+from abflow.stats.result import Estimate, Unavailable
 
 
 def one_unit_of_a_day(
-    metric: Metric, answer: Answer, control: Sample, treatment: Sample, *, reading: Reading
+    metric: Metric, answer: Answer, effect: Estimate, control: Sample, treatment: Sample, *, reading: Reading
 ) -> OneUnit:
     """Compare the answer with the one that the most influential unit's absence from its day would give.
 
@@ -23,6 +23,7 @@ def one_unit_of_a_day(
     Args:
         metric: The primary.
         answer: What all units give.
+        effect: The same as an estimate.
         control: The control's units.
         treatment: The arm's units.
         reading: The plan, with the days.
@@ -30,7 +31,7 @@ def one_unit_of_a_day(
     if isinstance(metric, RatioMetric):
         note = "Whether one unit carries the answer is not known: of a ratio nobody keeps the outermost units of a day."
         return OneUnit(decides=False, note=note)
-    if answer.deciding is None or answer.se is None:
+    if answer.deciding is None:
         raise TypeError("batches without an interval")  # a bug: they decide by their own
     furthest, without = -1.0, answer
     for batches in _each_without_one(reading.batches):
@@ -41,7 +42,7 @@ def one_unit_of_a_day(
         if moved > furthest:
             furthest, without = moved, again
     changes = without.word is not answer.word
-    if without.deciding is None or furthest <= LARGEST_UNIT_MOVES * answer.se:
+    if without.deciding is None or furthest <= LARGEST_UNIT_MOVES * effect.se:
         return OneUnit(decides=changes)
     return OneUnit(decides=changes, note=f"{with_and_without(metric, answer.deciding, without.deciding)}.")
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from abflow.analysis.by_batches import bounded
 from abflow.analysis.estimates import bounds
 from abflow.analysis.readout import Margin, Word
-from abflow.analysis.samples import Sample
-from abflow.spec.metrics import Metric
+from abflow.analysis.samples import Batches, Sample
+from abflow.spec.metrics import Amount, Metric
 from abflow.stats.confidence_sequence import always_valid_p_one_sided, sequence_bounds
 from abflow.stats.noninferiority import MarginBounds
-from abflow.stats.result import Unavailable
+from abflow.stats.result import Unavailable, UnavailableReason
 
 
 def margin_of(
-    metric: Metric, control: Sample, treatment: Sample, *, alpha: float, planned: int | None
+    metric: Metric, control: Sample, treatment: Sample, *, alpha: float, planned: int | None, batches: Batches = ()
 ) -> Margin | Unavailable | None:
     """The bounds of one metric against its margin; None when it has none.
 
@@ -26,17 +27,11 @@ def margin_of(
         alpha: Of each bound alone.
         planned: Units of both arms at the planned end, where the bounds must hold at every look; None where they are
             read once.
+        batches: The same units by day of entry, where the allocation followed the data.
     """
     if metric.margin is None:
         return None
-    found = bounds(
-        control,
-        treatment,
-        sign=sign_of(metric),
-        margin=metric.margin.signed,
-        relative=metric.margin.relative is not None,
-        confidence=1 - alpha,
-    )
+    found = _bounds(metric, metric.margin, control, treatment, batches, confidence=1 - alpha)
     if isinstance(found, Unavailable):
         return found
     once = Margin(
@@ -51,6 +46,18 @@ def margin_of(
         method=found.method,
     )
     return once if planned is None else _at_every_look(once, found, control, treatment, alpha=alpha, planned=planned)
+
+
+def _bounds(
+    metric: Metric, margin: Amount, control: Sample, treatment: Sample, batches: Batches, *, confidence: float
+) -> MarginBounds | Unavailable:
+    sign, relative = sign_of(metric), margin.relative is not None
+    if batches:
+        found = bounded(batches, sign=sign, margin=margin.signed, relative=relative, confidence=confidence)
+        # Where nothing varied on any day, such as calls of which none failed, the days tell no more than their sums.
+        if not isinstance(found, Unavailable) or found.reason is not UnavailableReason.NO_VARIANCE:
+            return found
+    return bounds(control, treatment, sign=sign, margin=margin.signed, relative=relative, confidence=confidence)
 
 
 def _at_every_look(

@@ -12,7 +12,7 @@ from abflow.analysis.reading import Reading
 from abflow.analysis.readout import Comparison
 from abflow.analysis.samples import Sample
 from abflow.spec.metrics import ProportionMetric, QuantileMetric
-from abflow.stats.result import Unavailable
+from abflow.stats.result import Estimate, Unavailable
 
 
 def judged(
@@ -52,7 +52,7 @@ def judged(
         mde_excluded=answer.mde_excluded and not crossed,
         notes=(*comparison.notes, *answer.notes),
     )
-    comparison = _with_precision(comparison, effect.se if answer.se is None else answer.se, reading)
+    comparison = _with_precision(comparison, effect, reading)
     metric = reading.spec.primary
     if isinstance(metric, ProportionMetric | QuantileMetric):
         return comparison
@@ -60,7 +60,7 @@ def judged(
         confirmed = not crossed.fragile or _is_shown_anew(crossed, control, treatment, reading, values, splits)
         return replace(comparison, fragile=not confirmed)
     if reading.batches:
-        found = one_unit_of_a_day(metric, answer, control, treatment, reading=reading)
+        found = one_unit_of_a_day(metric, answer, effect, control, treatment, reading=reading)
     else:
         found = one_unit(metric, answer, control, treatment, reading=reading, values=values, splits=splits)
     return replace(
@@ -83,14 +83,14 @@ def _is_shown_anew(
     return not one_unit(metric, answer, control, treatment, reading=anew, values=values, splits=splits).decides
 
 
-def _with_precision(comparison: Comparison, se: float, reading: Reading) -> Comparison:
+def _with_precision(comparison: Comparison, effect: Estimate, reading: Reading) -> Comparison:
     """Only where the plan fixes the units beforehand; a method that may stop at any look has no such promise."""
     spec = reading.spec
     if spec.analysis.method not in ("fixed_horizon", "bayesian") or not comparison.mde:
         return comparison
     found = precision_of(
         mde=comparison.mde,
-        se=se,
+        se=effect.se,
         alpha=spec.arm_alpha,
         power=spec.analysis.power,
         units_per_arm=(comparison.control.units + comparison.treatment.units) / 2,

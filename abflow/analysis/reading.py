@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from abflow.analysis import estimates
 from abflow.analysis.looks import ArmLook
 from abflow.analysis.methods import always_valid, bayesian, fixed_horizon, group_sequential, sprt, thompson
-from abflow.analysis.methods.question import Answer, Batches, Question
-from abflow.analysis.samples import Sample
+from abflow.analysis.methods.question import Answer, Question
+from abflow.analysis.samples import Batches, Sample
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.result import Unavailable
 

@@ -64,6 +64,9 @@ class Sample:
     missing: Unavailable | None = None
 
 
+Batches = tuple[tuple[Sample, Sample], ...]  # one metric in control and arm, on every day of entry
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
     """One metric in every arm; several controls are one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from abflow.analysis.compare import compare
 from abflow.analysis.entry_batches import entry_batches
 from abflow.analysis.population import ENTRY_DAY, Population, Slice
-from abflow.analysis.readout import Comparison, Word
+from abflow.analysis.readout import Comparison, Margin, Word
 from abflow.spec.experiment import ExperimentSpec
 from abflow.stats.moments import EMPTY, NO_PAIRS, JointMoments, Moments, joint_moments_of, moments_of
+from abflow.stats.result import Estimate, Unavailable
 from tests.analysis.experiments import BOUGHT, SPENT, arms_of, measured, population_of, spec_of
 
 PER_VISIT: dict[str, Any] = {
@@ -83,7 +85,7 @@ def test_a_ratio_is_compared_as_a_ratio_and_not_by_its_numerators() -> None:
             seen = 1 + rng.poisson(visits - 1, N)
             days.append(day(number, variant, np.column_stack([rng.binomial(seen, 0.3), seen]), metric="per_visit"))
     spec = bandit(PER_VISIT)
-    for control, treatment in entry_batches(spec, whole(days, "per_visit"), "new", "exclude"):
+    for control, treatment in entry_batches(spec, whole(days, "per_visit"), "per_visit", "new", "exclude"):
         assert (control.moments.mean, treatment.moments.mean) == pytest.approx((0.3, 0.3), abs=0.02)
     sums = [
         measured("per_visit", v, EMPTY, pair=sum((d.pair for d in days if d.variant == v and d.pair), NO_PAIRS))
@@ -108,7 +110,7 @@ def test_a_day_of_one_arm_alone_is_left_out_and_counted() -> None:
 def test_every_control_is_in_the_batches() -> None:
     spec = bandit(arms=2, control=["old", "newer"])
     days = [day(1, v, spread(mean)) for v, mean in (("old", 90.0), ("newer", 110.0), ("new", 100.0))]
-    ((control, treatment),) = entry_batches(spec, population_of(slices=tuple(days)), "new", "exclude")
+    ((control, treatment),) = entry_batches(spec, population_of(slices=tuple(days)), "spent", "new", "exclude")
     assert (control.moments.n, treatment.moments.n) == (2 * N, N)
     assert control.moments.mean == pytest.approx(100.0)
 
@@ -151,3 +153,62 @@ def test_days_without_enough_units_are_no_answer(values: tuple[float, ...]) -> N
     found = read(bandit(), population_of(*arms_of("spent", *sums), slices=tuple(days)))
     assert found.word is None
     assert "none of 1 batches has 10 units in each arm and any spread" in str(found.effect)
+
+
+def drifting(metric: str, levels: tuple[float, float], lost: float) -> list[Slice]:
+    """Two days of another level; the new arm gets most of the second, and does `lost` worse on both."""
+    days = []
+    for number, (level, units) in enumerate(zip(levels, [(900, 100), (100, 900)], strict=True), start=1):
+        for arm, n, mean in (("old", units[0], level), ("new", units[1], level - lost)):
+            days.append(day(number, arm, spread(mean, n=n), metric=metric))
+    return days
+
+
+def test_guardrails_and_secondaries_are_read_by_their_days_too() -> None:
+    metrics = {
+        "spent": SPENT,
+        "kept": SPENT | {"role": "guardrail", "mde": None, "margin": {"absolute": -3.0}},
+        "liked": SPENT | {"role": "secondary", "mde": None},
+    }
+    spec = spec_of(metrics, allocation="thompson")
+    days = {name: drifting(name, (100.0, 150.0), 0.0) for name in metrics}
+    sums = {
+        (name, arm): sum((part.moments for part in parts if part.variant == arm), EMPTY)
+        for name, parts in days.items()
+        for arm in ("old", "new")
+    }
+    arms = [each for name in metrics for each in arms_of(name, sums[name, "old"], sums[name, "new"])]
+    population = population_of(*arms, slices=tuple(part for parts in days.values() for part in parts))
+    primary, kept, liked = compare(spec, population, contamination="exclude")
+    for found in (primary, kept, liked):
+        assert isinstance(found.effect, Estimate)
+        assert found.effect.value == pytest.approx(0.0, abs=1e-9)  # the sums say +40
+        assert isinstance(found.relative, Unavailable)
+    assert liked.word is Word.UNCLEAR
+    # 10 sqrt(1/900 + 1/100) / sqrt(2) = 0.745; a margin of 3 is four of them.
+    assert kept.word is Word.SAFE
+    assert isinstance(kept.margin, Margin)
+    assert kept.margin.se == pytest.approx(0.745, abs=0.001)
+    assert kept.margin.method == "batched OLS, Student t bounds"
+
+
+def test_a_guardrail_that_never_moved_is_bounded_by_its_sums() -> None:
+    error = BOUGHT | {"role": "guardrail", "mde": None, "margin": {"absolute": 0.01}, "direction": "decrease"}
+    spec = spec_of({"spent": SPENT, "bought": error}, allocation="thompson")
+    days = [day(number, arm, np.zeros(N), metric="bought") for number in (1, 2) for arm in ("old", "new")]
+    days += drifting("spent", (100.0, 100.0), 0.0)
+    bought = arms_of("bought", *[moments_of(np.zeros(2 * N))] * 2)
+    population = replace(whole(days[4:]), measured=(*whole(days[4:]).measured, *bought), slices=tuple(days))
+    found = compare(spec, population, contamination="exclude")[1]
+    assert isinstance(found.margin, Margin)
+    assert found.margin.method == "hybrid Wilson score bounds"
+    assert found.word is Word.SAFE
+
+
+def test_a_quantile_says_that_its_days_are_read_together() -> None:
+    latency = {"kind": "quantile", "value": "latency_ms", "q": 0.95, "role": "guardrail", "direction": "decrease"}
+    metrics = {"spent": SPENT, "latency": latency | {"margin": {"relative": 0.1}}}
+    for allocation, told in (("thompson", True), ("fixed", False)):
+        spec = spec_of(metrics, allocation=allocation)
+        found = compare(spec, whole(drifting("spent", (100.0, 100.0), 0.0)), contamination="exclude")[1]
+        assert any("part of this difference is one of days" in note for note in found.notes) is told

@@ -142,7 +142,7 @@ def test_a_ratio_is_dealt_and_kept_by_its_pairs() -> None:
     effects = {"new": {"clicks": planned_effect(spec.primary, records["clicks"])}}
     inflow = Inflow(first=(500.0,), later=1_000.0, kept=1.0, source="assumed")
     one = dealing_by_results(spec, records, effects=effects, inflow=inflow)(np.random.default_rng(2))
-    of_new: list[Slice] = [part for part in one.days if part.variant == "new"]
+    of_new: list[Slice] = [part for part in one.days if (part.variant, part.metric) == ("new", "clicks")]
     whole = sum((part.pair for part in of_new if part.pair), NO_PAIRS)
     found = population_of(spec, one.arms).of("clicks", "new", "exclude")
     assert found is not None
@@ -167,5 +167,6 @@ def test_every_metric_has_its_own_mature_units_at_the_cut_off() -> None:
     one = dealing_by_results(spec, RECORDS, effects={}, inflow=inflow)(np.random.default_rng(1))
     counted = {name: sum(len(of[name].places) for of in one.arms.values()) for name in metrics}
     assert counted == {"bought": 1000, "spent": 1400}
-    assert sum(part.moments.n for part in one.days) == 1000
+    for name, units in counted.items():
+        assert sum(part.moments.n for part in one.days if part.metric == name) == units
     assert one.share("old") + one.share("new") == pytest.approx(1.0)

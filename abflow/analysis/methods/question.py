@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 from abflow.analysis.looks import ArmLook
 from abflow.analysis.readout import Deciding, PosteriorSummary, Word
-from abflow.analysis.samples import Sample
+from abflow.analysis.samples import Batches, Sample
 from abflow.stats.group_sequential import Look as Spent
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason
-
-Batches = tuple[tuple[Sample, Sample], ...]  # control and arm on every day of entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +76,6 @@ class Answer:
     Attributes:
         adjusted_p: To be compared with alpha, valid at the looks that the method allows; None where it has none.
         deciding: The interval that the word rests on, where it is not the effect's own.
-        se: Standard error of what decides, where it is not the effect's own.
     """
 
     word: Word
@@ -88,5 +85,4 @@ class Answer:
     corrected_by: str | None = None
     posterior: PosteriorSummary | None = None
     spent: Spent | None = None
-    se: float | None = None
     notes: tuple[str, ...] = ()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abflow.analysis.by_batches import compared
 from abflow.analysis.methods.question import Answer, Question
 from abflow.analysis.readout import Deciding, Word
-from abflow.stats.batched_ols import Kind, batched_difference
 from abflow.stats.result import Unavailable
 
 METHOD = "batched OLS"
@@ -12,9 +12,7 @@ METHOD = "batched OLS"
 
 def answer(asked: Question) -> Answer | Unavailable:
     """A word when the batches' tests together reject at alpha'; pooling the days would be wrong."""
-    kind: Kind = "proportion" if asked.control.is_rate and asked.treatment.is_rate else "mean"
-    batches = [(control.moments, treatment.moments) for control, treatment in asked.batches]
-    found = batched_difference(batches, kind=kind, confidence=1 - asked.alpha)
+    found = compared(asked.batches, confidence=1 - asked.alpha)
     if isinstance(found, Unavailable):
         return found
     estimate = found.estimate
@@ -33,6 +31,5 @@ def answer(asked: Question) -> Answer | Unavailable:
             confidence=estimate.confidence,
             method=f"{METHOD} over {found.batches} days of entry",
         ),
-        se=estimate.se,
         notes=notes if found.left_out else (),
     )
