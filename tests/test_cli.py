@@ -85,7 +85,7 @@ def test_schema_is_json(root: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("run", "nobody"), "nobody.yaml: cannot be read"),
+        (("run", "nobody"), "nobody.yaml: there is no such file"),
         (("run", "short"), "there is no folder"),
         (("approve", "short", "--reason", "fine", "--by", "ann"), "has no plan"),
         (("rollback", "churn", "--reason", "errors"), "nothing says where MLflow is"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ class PlayedDecision:
         drawn_from: Units that they are drawn from.
         history_days: Days before the A/A phase that CUPED reads, as far as the logs have them; None where it takes
             nothing off any metric.
+        rules: How often each rule of the table had the last word on the arm.
         dealt_share: Of the units those that the arm is dealt, on average; None where the weights stay.
         left_out: What of the plan could not be played, and why.
     """
@@ -45,6 +47,7 @@ class PlayedDecision:
     extended_units: int | None
     drawn_from: int
     history_days: int | None
+    rules: dict[str, float]
     dealt_share: float | None
     left_out: tuple[str, ...]
 
@@ -98,14 +101,19 @@ def play_decision(
         def verdict(rng: np.random.Generator) -> Verdict:
             return play(course, draw(rng))
 
+    rules: Counter[str] = Counter()
+
     def promoted(found: Verdict) -> bool:
-        return any(each.arm == arm and each.answer is ArmAnswer.WINNER for each in found.arms)
+        own = next(each for each in found.arms if each.arm == arm)
+        rules[own.rule] += 1
+        return own.answer is ArmAnswer.WINNER
 
     power = simulate_power(verdict, promoted, runs=runs, seed=seed)
     past = [record.history_days for name, record in records.items() if record.before is not None]
     return PlayedDecision(
         arm=arm,
         power=power,
+        rules={rule: times / runs for rule, times in sorted(rules.items())},
         dealt_share=sum(dealt_shares) / runs if dealt_shares else None,
         units=round(course.planned),
         extended_units=round(course.longest) if plan.extended is not plan else None,
@@ -145,12 +153,14 @@ def played_in_words(spec: ExperimentSpec, played: PlayedDecision, *, formula: fl
     if formula is not None and share is not None:
         promised += " when the weights stay"
     deals = "" if share is None else f" Of the units {played.arm} is dealt {percent(share, 0)} on average."
+    small = played.rules.get("A5")
+    held = f" In {percent(small, 1)} rule A5 held a win back: the test is less precise than planned." if small else ""
     left_out = f" Not played: {'; and '.join(played.left_out)}." if played.left_out else ""
     longer = f" ({count(played.extended_units)} where it goes on)" if played.extended_units else ""
     return (
         f"Played through {count(found.runs)} times with {count(played.units)} units{longer}, drawn from "
         f"{count(played.drawn_from)} of the A/A phase: when {played.arm} {has}, it is promoted "
-        f"{percent(found.power, 1)} of the time (95 %: {ends}); {promised}.{deals}{_past(spec, played)}{left_out}"
+        f"{percent(found.power, 1)} of the time (95 %: {ends}); {promised}.{held}{deals}{_past(spec, played)}{left_out}"
     )
 
 

@@ -177,6 +177,8 @@ def load_truth(path: Path) -> Truth:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_repeats(node, str(path))
         raw = yaml.safe_load(text)
+    except FileNotFoundError as error:
+        raise SpecError(f"{path}: there is no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     except yaml.YAMLError as error:

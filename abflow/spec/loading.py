@@ -31,6 +31,8 @@ def load_experiment(path: Path) -> ExperimentSpec:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SpecError(f"{path}: there is no such file; give an experiment's name or the path of its file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     spec = parse_experiment(text, source=str(path))

@@ -129,6 +129,11 @@ def test_a_test_that_is_too_small_wins_less_often_than_its_primary_alone_would()
     half = played(spec, sized(spec, share=0.5))
     # Half the units find the mde 51 % of the time, and rule A5 holds back what p >= 0.001 does not carry.
     assert half.power.power < 0.35
+    assert half.rules["A7"] == half.power.power
+    assert half.rules["A5"] + half.rules["A7"] == pytest.approx(0.51, abs=0.1)
+    assert sum(half.rules.values()) == pytest.approx(1.0)
+    told = played_in_words(spec, half, formula=None)
+    assert f" In {100 * half.rules['A5']:.1f} % rule A5 held a win back: the test is less precise than planned." in told
 
 
 def test_a_look_reads_the_units_that_are_mature_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +311,8 @@ def test_a_bandit_costs_power_and_says_whom_it_deals_more_units() -> None:
     assert even.power.power > 0.95
     assert dealt.power.power < 0.6
     told = played_in_words(bandit, dealt, formula=plan_table(bandit, sizing).power_with_expected)
-    assert "; the formulas say at least 98 % when the weights stay. Of the units new is dealt " in told
+    assert "; the formulas say at least 98 % when the weights stay. In " in told
+    assert re.search(r" than planned\. Of the units new is dealt 8\d % on average\.$", told)
     assert played(bandit, sizing, runs=20) == played(bandit, sizing, runs=20)
 
 

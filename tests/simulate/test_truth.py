@@ -50,7 +50,7 @@ def test_a_wrong_truth_is_refused_by_the_name_of_its_field(tmp_path: Path, text:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="cannot be read"):
+    with pytest.raises(SpecError, match="there is no such file"):
         load_truth(tmp_path / "nowhere.yaml")
 
 

@@ -344,7 +344,7 @@ def test_bytes_of_another_encoding_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"nowhere\.yaml: cannot be read"):
+    with pytest.raises(SpecError, match=r"nowhere\.yaml: there is no such file"):
         load_experiment(tmp_path / "nowhere.yaml")
 
 
