@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from abflow.analysis.samples import Batches
-from abflow.stats.batched_margins import batched_margin_bounds
+from abflow.stats.batched_margins import BatchedMargin, batched_margin_bounds
 from abflow.stats.batched_ols import BatchedDifference, batched_difference
+from abflow.stats.batches import Kind
 from abflow.stats.moments import Moments
-from abflow.stats.noninferiority import MarginBounds
 from abflow.stats.result import Unavailable
 
 
@@ -19,10 +19,13 @@ def compared(batches: Batches, *, confidence: float) -> BatchedDifference | Unav
 
 
 def bounded(
-    batches: Batches, *, sign: Literal[1, -1], margin: float, relative: bool, confidence: float
-) -> MarginBounds | Unavailable:
+    batches: Batches, *, rates: bool, sign: Literal[1, -1], margin: float, relative: bool, confidence: float
+) -> BatchedMargin | Unavailable:
     """One-sided bounds of the effect plus its margin, the tests of all days added up."""
-    return batched_margin_bounds(_moments(batches), sign=sign, margin=margin, relative=relative, confidence=confidence)
+    kind: Kind = "proportion" if rates else "mean"
+    return batched_margin_bounds(
+        _moments(batches), kind=kind, sign=sign, margin=margin, relative=relative, confidence=confidence
+    )
 
 
 def _moments(batches: Batches) -> list[tuple[Moments, Moments]]:

@@ -10,9 +10,10 @@ from abflow.analysis.estimates import bounds
 from abflow.analysis.readout import Margin, Word
 from abflow.analysis.samples import Batches, Sample
 from abflow.spec.metrics import Amount, Metric
+from abflow.stats.batched_margins import BatchedMargin
 from abflow.stats.confidence_sequence import always_valid_p_one_sided, sequence_bounds
 from abflow.stats.noninferiority import MarginBounds
-from abflow.stats.result import Unavailable, UnavailableReason
+from abflow.stats.result import Unavailable
 
 
 def margin_of(
@@ -52,12 +53,16 @@ def _bounds(
     metric: Metric, margin: Amount, control: Sample, treatment: Sample, batches: Batches, *, confidence: float
 ) -> MarginBounds | Unavailable:
     sign, relative = sign_of(metric), margin.relative is not None
-    if batches:
-        found = bounded(batches, sign=sign, margin=margin.signed, relative=relative, confidence=confidence)
-        # Where nothing varied on any day, such as calls of which none failed, the days tell no more than their sums.
-        if not isinstance(found, Unavailable) or found.reason is not UnavailableReason.NO_VARIANCE:
-            return found
+    if batches and not (control.missing or treatment.missing):
+        rates = control.is_rate and treatment.is_rate
+        found = bounded(batches, rates=rates, sign=sign, margin=margin.signed, relative=relative, confidence=confidence)
+        return found if isinstance(found, Unavailable) else _with_days(found)
     return bounds(control, treatment, sign=sign, margin=margin.signed, relative=relative, confidence=confidence)
+
+
+def _with_days(found: BatchedMargin) -> MarginBounds:
+    days = f"{found.batches} of {found.batches + found.left_out} days of entry"
+    return replace(found.bounds, method=f"{found.bounds.method}, {days}")
 
 
 def _at_every_look(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from abflow.calibration import (
     bandit,
+    bandit_margins,
     bayesian,
     clean_checks,
     clean_logs,
@@ -39,6 +40,7 @@ STUDIES: tuple[Study, ...] = (
     *sequential.STUDIES,
     *bayesian.STUDIES,
     *bandit.STUDIES,
+    *bandit_margins.STUDIES,
     *decision.STUDIES,
     *decision_looks.STUDIES,
     *harm.STUDIES,

@@ -5,21 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from abflow.stats.contrast import why_not_comparable
+from abflow.stats.batches import BatchMoments, Floats, Kind, combined, likeliest_control_rate, why_not_added_up
 from abflow.stats.means import MIN_UNITS
 from abflow.stats.moments import Moments
-from abflow.stats.proportions import successes_of, why_not_rates
+from abflow.stats.proportions import successes_of
 from abflow.stats.result import Estimate, Unavailable, UnavailableReason
 from abflow.stats.root import root
 from abflow.stats.tails import normal_isf, normal_sf, t_isf, t_sf, tail_of
-
-Kind = Literal["proportion", "mean"]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +65,7 @@ def batched_difference(
         rate difference: Farrington, Manning (1990), Statistics in Medicine 9, 1447-1454, method 3.
     """
     tail = tail_of(confidence, sides=2)
-    refusal = _why_not(batches, kind)
+    refusal = why_not_added_up(batches, kind)
     if refusal is not None:
         return refusal
     used = [pair for pair in batches if min(arm.n for arm in pair) >= MIN_UNITS and _has_spread(*pair, kind)]
@@ -80,27 +75,11 @@ def batched_difference(
             reason=UnavailableReason.NO_VARIANCE if enough else UnavailableReason.TOO_FEW_UNITS,
             detail=f"none of {len(batches)} batches has {MIN_UNITS} units in each arm and any spread",
         )
-    data = _Batches.of(used)
+    data = BatchMoments.of(used)
     estimate = (_of_proportions if kind == "proportion" else _of_means)(data, tail=tail, confidence=confidence)
     return BatchedDifference(
         estimate=estimate, z=estimate.value / estimate.se, batches=len(used), left_out=len(batches) - len(used)
     )
-
-
-def _why_not(batches: Sequence[tuple[Moments, Moments]], kind: Kind) -> Unavailable | None:
-    if not batches:
-        return Unavailable(reason=UnavailableReason.NO_UNITS, detail="there is no batch yet")
-    for number, (control, treatment) in enumerate(batches, start=1):
-        if min(control.n, treatment.n) < MIN_UNITS:
-            continue
-        check = (
-            why_not_rates(control, treatment)
-            if kind == "proportion"
-            else why_not_comparable(control, treatment, min_units=MIN_UNITS)
-        )
-        if check is not None:
-            return Unavailable(reason=check.reason, detail=f"batch {number}: {check.detail}")
-    return None
 
 
 def _has_spread(control: Moments, treatment: Moments, kind: Kind) -> bool:
@@ -109,34 +88,12 @@ def _has_spread(control: Moments, treatment: Moments, kind: Kind) -> bool:
     return 0 < successes_of(control) + successes_of(treatment) < control.n + treatment.n
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batches:
-    """The batches used, one element of each array per batch."""
-
-    n_control: Floats
-    n_treatment: Floats
-    control: Floats
-    treatment: Floats
-    m2: Floats
-
-    @classmethod
-    def of(cls, used: Sequence[tuple[Moments, Moments]]) -> _Batches:
-        rows = [(c.n, t.n, c.mean, t.mean, c.m2 + t.m2) for c, t in used]
-        n_control, n_treatment, control, treatment, m2 = np.array(rows, dtype=np.float64).T
-        return cls(n_control=n_control, n_treatment=n_treatment, control=control, treatment=treatment, m2=m2)
-
-    @property
-    def difference(self) -> Floats:
-        return self.treatment - self.control
-
-    @property
-    def events(self) -> Floats:
-        return self.n_control * self.control + self.n_treatment * self.treatment
-
-
-def _of_means(data: _Batches, *, tail: float, confidence: float) -> Estimate:
+def _of_means(data: BatchMoments, *, tail: float, confidence: float) -> Estimate:
     dof = data.n_control + data.n_treatment - 2
-    value, se = _combined(data.difference, np.sqrt(data.m2 / dof * (1 / data.n_control + 1 / data.n_treatment)))
+    value, se = combined(
+        data.difference,
+        np.sqrt((data.m2_control + data.m2_treatment) / dof * (1 / data.n_control + 1 / data.n_treatment)),
+    )
     scale, dof_of_sum = _sum_of_ts(dof)
     half = t_isf(tail, dof_of_sum) * scale * se
     return Estimate(
@@ -150,12 +107,6 @@ def _of_means(data: _Batches, *, tail: float, confidence: float) -> Estimate:
     )
 
 
-def _combined(difference: Floats, se: Floats) -> tuple[float, float]:
-    """The estimate, and the standard error of which it is Z away from 0."""
-    precision = float(np.sum(1 / se))
-    return float(np.sum(difference / se)) / precision, math.sqrt(len(se)) / precision
-
-
 def _sum_of_ts(dof: Floats) -> tuple[float, float]:
     """Scale and degrees of freedom of the t that a sum of independent ts over the root of their number is.
 
@@ -167,9 +118,9 @@ def _sum_of_ts(dof: Floats) -> tuple[float, float]:
     return math.sqrt(float(np.mean(variance)) * (dof_of_sum - 2) / dof_of_sum), dof_of_sum
 
 
-def _of_proportions(data: _Batches, *, tail: float, confidence: float) -> Estimate:
+def _of_proportions(data: BatchMoments, *, tail: float, confidence: float) -> Estimate:
     pooled = data.events / (data.n_control + data.n_treatment)
-    value, se = _combined(data.difference, np.sqrt(pooled * (1 - pooled) * (1 / data.n_control + 1 / data.n_treatment)))
+    value, se = combined(data.difference, np.sqrt(pooled * (1 - pooled) * (1 / data.n_control + 1 / data.n_treatment)))
     z = normal_isf(tail)
     return Estimate(
         value=value,
@@ -182,11 +133,11 @@ def _of_proportions(data: _Batches, *, tail: float, confidence: float) -> Estima
     )
 
 
-def _difference_at(data: _Batches, z: float) -> float:
+def _difference_at(data: BatchMoments, z: float) -> float:
     """The rate difference that the data are `z` standard errors above."""
 
     def beyond(difference: float) -> float:
-        control = _likeliest_control_rate(data, difference)
+        control = likeliest_control_rate(data, difference)
         treatment = control + difference
         variance = control * (1 - control) / data.n_control + treatment * (1 - treatment) / data.n_treatment
         return float(np.sum((data.difference - difference) / np.sqrt(variance))) / math.sqrt(len(variance)) - z
@@ -198,25 +149,3 @@ def _difference_at(data: _Batches, z: float) -> float:
     if beyond(edge) >= 0:
         return 1.0
     return root(beyond, -edge, edge)
-
-
-def _likeliest_control_rate(data: _Batches, difference: float) -> Floats:
-    """Maximum-likelihood control rate of each batch if the treatment's is higher by `difference`.
-
-    References:
-        Farrington, Manning (1990), method 3 and appendix: the middle root of a cubic, here in shares of the
-        batch's units.
-    """
-    units = data.n_control + data.n_treatment
-    share, events = data.n_control / units, data.events / units
-    own_events = share * data.control
-    square = (1 + share) * difference - 1 - events
-    linear = (share * difference - 1 - 2 * own_events) * difference + events
-    constant = own_events * difference * (1 - difference)
-    bend = square**3 / 27 - square * linear / 6 + constant / 2
-    # Next to a difference of 1 the three roots are one, and rounding would make their distance imaginary.
-    spread = np.copysign(np.sqrt(np.maximum(square**2 / 9 - linear / 3, 1e-100)), bend)
-    angle = (math.pi + np.arccos(np.clip(bend / spread**3, -1, 1))) / 3
-    # Rounding may leave the range in which both rates are rates, where no variance is negative.
-    rate: Floats = 2 * spread * np.cos(angle) - square / 3
-    return rate.clip(max(0.0, -difference), min(1.0, 1 - difference))

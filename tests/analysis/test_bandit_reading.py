@@ -189,10 +189,10 @@ def test_guardrails_and_secondaries_are_read_by_their_days_too() -> None:
     assert kept.word is Word.SAFE
     assert isinstance(kept.margin, Margin)
     assert kept.margin.se == pytest.approx(0.745, abs=0.001)
-    assert kept.margin.method == "batched OLS, Student t bounds"
+    assert kept.margin.method == "batched OLS, Welch t bounds, 2 of 2 days of entry"
 
 
-def test_a_guardrail_that_never_moved_is_bounded_by_its_sums() -> None:
+def test_a_guardrail_that_never_moved_is_bounded_at_its_margin() -> None:
     error = BOUGHT | {"role": "guardrail", "mde": None, "margin": {"absolute": 0.01}, "direction": "decrease"}
     spec = spec_of({"spent": SPENT, "bought": error}, allocation="thompson")
     days = [day(number, arm, np.zeros(N), metric="bought") for number in (1, 2) for arm in ("old", "new")]
@@ -201,7 +201,7 @@ def test_a_guardrail_that_never_moved_is_bounded_by_its_sums() -> None:
     population = replace(whole(days[4:]), measured=(*whole(days[4:]).measured, *bought), slices=tuple(days))
     found = compare(spec, population, contamination="exclude")[1]
     assert isinstance(found.margin, Margin)
-    assert found.margin.method == "hybrid Wilson score bounds"
+    assert found.margin.method == "batched OLS, score bounds, 2 of 2 days of entry"
     assert found.word is Word.SAFE
 
 
