@@ -89,7 +89,13 @@ def difference(
 
 
 def beats(spec: ExperimentSpec, arm: ArmSummary, others: Sequence[ArmSummary]) -> tuple[bool, ...]:
-    """Which of the other arms this one is shown to be ahead of on the primary; Holm over them, for ranking only."""
+    """Which of the other arms this one is shown to be ahead of on the primary; Holm over them, for ranking only.
+
+    None where the allocation followed the data: the arms are compared with control day by day, and their sums would
+    compare different days.
+    """
+    if spec.allocation == "thompson":
+        return (False,) * len(others)
     is_rate = isinstance(spec.primary, ProportionMetric) and not arm.is_adjusted
     mine, *theirs = (
         Sample(variant=one.variant, moments=one.moments, plain=one.moments, is_rate=is_rate) for one in (arm, *others)

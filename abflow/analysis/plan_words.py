@@ -87,6 +87,8 @@ def _comes(spec: ExperimentSpec, sizing: Sizing, size: DecisionSize, split: Spli
     if not isinstance(reached, Unavailable) and reached > 0:
         power = f"the power is at least {100 * reached:.0f} %"
     enough = "That is enough" if sizing.expected >= size.total else "That is not enough"
+    if spec.allocation == "thompson":
+        enough = "With weights that stay, that is enough" if sizing.expected >= size.total else enough
     return (
         f"{wording.count(sizing.expected)} units are expected in {days} days of enrolment ({inflow.source}), "
         f"{100 * sizing.expected / size.total:.0f} % of that. {enough}: {power}."
@@ -137,7 +139,8 @@ def _calendar(spec: ExperimentSpec, takes: Duration | None) -> str:
 def _half(spec: ExperimentSpec, sizing: Sizing, size: DecisionSize, split: Split) -> str:
     reach = _decision_reach(spec, sizing, split, total=size.total / 2)
     ways = [] if reach is None else [f"for {wording.size(spec.primary, reach)} instead"]
-    if spec.analysis.cuped is None and not isinstance(spec.primary, QuantileMetric):
+    bandit = spec.allocation == "thompson"  # read day by day, with no history taken off
+    if spec.analysis.cuped is None and not bandit and not isinstance(spec.primary, QuantileMetric):
         ways.append(f"with analysis.cuped, if what units did before correlates {HALVES:.2f} with what they do")
     if not ways:
         return "Half of the units would not do for any size: the guardrails need them."

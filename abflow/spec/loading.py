@@ -33,6 +33,8 @@ def load_experiment(path: Path) -> ExperimentSpec:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise SpecError(f"{path}: there is no such file; give an experiment's name or the path of its file") from error
+    except IsADirectoryError as error:
+        raise SpecError(f"{path}: is a directory; give an experiment's name or the path of its file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     spec = parse_experiment(text, source=str(path))
@@ -115,6 +117,8 @@ def _explain(problem: Any, lines: dict[_Path, int], source: str) -> str:
             place, wrong = (*place, *error.field), error.wrong
         case "value_error", error:
             wrong = str(error)
+        case kind, _ if kind.startswith("date_"):
+            wrong = f"is no date; write it as 2026-10-01, without a time, given {str(problem['input'])!r}"
         case _:
             given = problem["input"]
             shown = "" if isinstance(given, dict | list) else f", given {given!r}"

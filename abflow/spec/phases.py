@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from abflow.spec.metrics import Reason, SpecModel
 
@@ -14,6 +14,11 @@ class Skipped(SpecModel):
     """A phase left out, with the reason that follows the experiment."""
 
     skip: Reason
+
+
+def _skipped_or_not(phase: Any) -> str:
+    """Which of the two a phase is meant as, so that a mistake in it is explained once."""
+    return "skipped" if isinstance(phase, Skipped) or (isinstance(phase, dict) and "skip" in phase) else "planned"
 
 
 class ShadowPhase(SpecModel):
@@ -53,6 +58,10 @@ class TestPhase(SpecModel):
 class Phases(SpecModel):
     """The fixed order: shadow, A/A, test."""
 
-    shadow: ShadowPhase | Skipped
-    aa: AaPhase | Skipped
+    shadow: Annotated[
+        Annotated[ShadowPhase, Tag("planned")] | Annotated[Skipped, Tag("skipped")], Discriminator(_skipped_or_not)
+    ]
+    aa: Annotated[
+        Annotated[AaPhase, Tag("planned")] | Annotated[Skipped, Tag("skipped")], Discriminator(_skipped_or_not)
+    ]
     test: TestPhase

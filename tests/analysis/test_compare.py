@@ -590,3 +590,6 @@ def test_an_arm_beats_another_only_after_holm_over_the_others() -> None:
     assert beats(spec, best, others) == (False, False)
     assert beats(spec, others[0], [best]) == (False,)
     assert beats(spec, best, []) == ()
+    # After a bandit these are sums over different days, which rank nobody.
+    bandit = spec.model_copy(update={"allocation": "thompson"})
+    assert beats(bandit, best, others[:1]) == (False,)

@@ -77,6 +77,13 @@ def test_a_small_test_says_what_is_within_reach_how_long_it_takes_and_what_halve
     assert "Half of the units would do for 2.828 instead, or with analysis.cuped" in told
 
 
+def test_a_bandits_plan_promises_nothing_that_moving_weights_do_not_keep() -> None:
+    told = " ".join(planned(spec_of({"spent": SPENT}, phases=NO_AA, allocation="thompson"), 20_000).sentences)
+    assert " With weights that stay, that is enough: the power is at least " in told
+    assert "--simulate 1000 counts how often" in told
+    assert "cuped" not in told  # the days are read one by one, without history
+
+
 def test_guardrails_share_the_misses_of_the_decision() -> None:
     spec = spec_of({"spent": SPENT, "loss": LOSS}, phases=NO_AA)
     sizing = sized(spec, loss=Assumed(mean=20.0, sd=50.0))
