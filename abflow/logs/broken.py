@@ -17,6 +17,10 @@ from abflow.logs.resources import connection
 if TYPE_CHECKING:
     from abflow.logs.layout import DayLog, LogFile
 
+NOT_UTF8 = "is not UTF-8 text"
+# The most that DuckDB reads as one row of CSV; Python's reader gives up at a sixteenth of it.
+MOST_BYTES_IN_A_ROW = 2_097_152
+
 
 def first_broken(log: DayLog) -> str | None:
     """The first file that cannot be read on its own, where, and why; None when each of them can."""
@@ -72,12 +76,18 @@ def _not_json(content: IO[bytes]) -> Iterator[tuple[int, str]]:
 def _not_like_the_first(content: IO[bytes]) -> Iterator[tuple[int, str]]:
     text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="")
     first = last = text.readline()
+    if _is_not_utf8(first):
+        yield 1, NOT_UTF8
+        return
     delimiter, *names = header_of(first)
+    size = 0
 
     def remembered(line: str) -> str:
-        nonlocal last
-        last = line
+        nonlocal last, size
+        last, size = line, size + len(line.encode("utf-8", "surrogateescape"))
         return line
+
+    csv.field_size_limit(2**31 - 1)
 
     rows = csv.reader(map(remembered, text), delimiter=delimiter, strict=True)
     number = 1
@@ -89,14 +99,22 @@ def _not_like_the_first(content: IO[bytes]) -> Iterator[tuple[int, str]]:
                 wrong = (
                     f"{len(row)} fields where the first line names {len(names)} columns: {delimiter.join(row)[:80]!r}"
                 )
-            elif any("\udc80" <= character <= "\udcff" for field in row for character in field):
-                wrong = "is not UTF-8 text"
+            elif any(map(_is_not_utf8, row)):
+                wrong = NOT_UTF8
+            elif size > MOST_BYTES_IN_A_ROW:
+                wrong = f"a row of {size} bytes, where one of CSV may have {MOST_BYTES_IN_A_ROW}; write it as Parquet"
             elif _end_of(last) not in {"", _end_of(first)}:
                 wrong = f"ends with {_end_of(last)!r} where the first line ends with {_end_of(first)!r}"
             yield number, wrong
+            size = 0
     except csv.Error as error:  # the row begins here, wherever the reader gave up
         never = str(error) == "unexpected end of data"
         yield number + 1, "a quoted text begins and never ends" if never else str(error)
+
+
+def _is_not_utf8(text: str) -> bool:
+    """Whether it holds bytes that were kept because they are no UTF-8, such as those of UTF-16."""
+    return any("\udc80" <= character <= "\udcff" for character in text)
 
 
 def _end_of(line: str) -> str:

@@ -91,6 +91,9 @@ class TestCsv:
             ("a,b\n1,2\n3,4\r\n5,6\n", r"line 3: ends with '\\r\\n' where the first line ends with '\\n'"),
             ('a,b\r\n"1\n1",2\r\n3,4\r5,6\r\n', r"line 4: ends with '\\r' where the first line ends with"),
             (b"a,b\n1,2\n3,\xe4\n", "line 3: is not UTF-8 text"),
+            ("a,b\n1,2\n".encode("utf-16"), "line 1: is not UTF-8 text"),
+            (f"a,b\n1,2\n3,{'x' * 2_097_152}\n", "line 3: a row of 2097155 bytes, where one of CSV may have 2097152"),
+            (f"a,b\n1,{'x' * 1_000_000}\n3\n", "line 3: 1 fields where"),
             ('a,b\n"x\ny",1\n1,2,3\n', "line 4: 3 fields where"),
         ],
     )
