@@ -99,7 +99,10 @@ def _effect(control: Sample, treatment: Sample, batches: Batches, *, confidence:
     if not batches or (control.missing or treatment.missing):
         return estimates.difference(control, treatment, confidence=confidence)
     found = by_batches.compared(batches, confidence=confidence)
-    return found if isinstance(found, Unavailable) else found.estimate
+    if isinstance(found, Unavailable):
+        return found
+    days = f"{found.batches} of {found.batches + found.left_out} days of entry"
+    return replace(found.estimate, method=f"{found.estimate.method}, {days}")
 
 
 def _lift(control: Sample, treatment: Sample, batches: Batches, *, confidence: float) -> estimates.Lift | Unavailable:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -45,10 +46,29 @@ class Direction(StrEnum):
     DECREASE = "decrease"
 
 
+def _types_in(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation names, however deep."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _types_in(part)
+
+
 class SpecModel(BaseModel):
     """A frozen piece of the experiment file that refuses what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_enum_values=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_yes_for_a_number(cls, given: Any) -> Any:
+        """Python counts `true` as 1, which nobody means who writes `window_days: true`."""
+        for name, field in cls.model_fields.items():
+            value = given.get(name) if isinstance(given, dict) else None
+            if isinstance(value, bool):
+                types = set(_types_in(field.annotation))
+                if bool not in types and types & {int, float}:
+                    raise FieldError(name, wrong=f"is a number, given {str(value).lower()}")
+        return given
 
 
 class Amount(SpecModel):

@@ -104,6 +104,8 @@ def test_a_day_of_one_arm_alone_is_left_out_and_counted() -> None:
     found = read(bandit(), whole(days))
     assert found.deciding is not None
     assert found.deciding.method == "batched OLS over 2 days of entry"
+    assert isinstance(found.effect, Estimate)
+    assert found.effect.method == "batched OLS, Student t, 2 of 3 days of entry"
     assert found.notes[0] == "1 of 3 days of entry had too few units, or no spread, for a test."
 
 

@@ -288,6 +288,18 @@ def test_a_date_that_is_none_is_explained_once(given: str) -> None:
     assert "phases.shadow.start: is no date; write it as 2026-10-01, without a time, given" in got
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("window_days: 7", "window_days: true", "metrics.retained.window_days"),
+        ("shadow: {start: 2026-10-01, days: 3}", "shadow: {start: 2026-10-01, days: yes}", "phases.shadow.days"),
+        ("mde: {relative: 0.02}", "mde: {relative: on}", "metrics.retained.mde.relative"),
+    ],
+)
+def test_yes_is_no_number(old: str, new: str, place: str) -> None:
+    assert refusal(edited(old, new)).endswith(f": {place}: is a number, given true")
+
+
 def test_a_directory_is_no_experiment(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="is a directory; give an experiment's name"):
         load_experiment(tmp_path)
