@@ -96,7 +96,8 @@ def _walk(node: yaml.Node, path: _Path, lines: dict[_Path, int], source: str) ->
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.tag != "tag:yaml.org,2002:str":
-                raise SpecError(f"{source}:{line}: the name {key.value!r} is not text in YAML; put it in quotes")
+                shown = repr(key.value) if isinstance(key, yaml.ScalarNode) else "of a field, a list or a mapping,"
+                raise SpecError(f"{source}:{line}: the name {shown} is not text in YAML; put it in quotes")
             if (*path, key.value) in lines:
                 raise SpecError(f"{source}:{line}: {key.value!r} stands twice; keep one of them")
             _walk(value, (*path, key.value), lines, source)
@@ -104,6 +105,12 @@ def _walk(node: yaml.Node, path: _Path, lines: dict[_Path, int], source: str) ->
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             _walk(item, (*path, index), lines, source)
+    elif node.tag == "tag:yaml.org,2002:timestamp":
+        try:
+            yaml.SafeLoader("").construct_object(node)
+        except (ValueError, AttributeError) as error:  # the latter by !!timestamp before any text
+            wrong = f"{node.value!r} is no day of the calendar"
+            raise SpecError(f"{source}:{lines[path]}: {'.'.join(map(str, path))}: {wrong}") from error
 
 
 def _explain(problem: Any, lines: dict[_Path, int], source: str) -> str:

@@ -172,7 +172,11 @@ def test_several_arms_share_the_alpha() -> None:
             ":12: phases.aa.start: is missing; without a shadow phase",
         ),
         ("shadow: {start: 2026-10-01, days: 3}", "shadow: {skip: ''}", "phases.shadow.skip: "),
-        ("start: 2026-10-01, days: 3", "start: 2026-10-45, days: 3", "not valid YAML"),
+        (
+            "start: 2026-10-01, days: 3",
+            "start: 2026-10-45, days: 3",
+            ":11: phases.shadow.start: '2026-10-45' is no day of the calendar",
+        ),
         (
             "aa: {enroll_days: 7, days: 14}",
             "aa: {start: 2026-10-02, days: 14}",
@@ -300,6 +304,17 @@ def test_yes_is_no_number(old: str, new: str, place: str) -> None:
     assert refusal(edited(old, new)).endswith(f": {place}: is a number, given true")
 
 
+@pytest.mark.parametrize("given", ["2026-13-01", "2026-02-30", "2026-10-01 25:00:00"])
+def test_an_impossible_day_is_named_with_its_line(given: str) -> None:
+    got = refusal(edited("shadow: {start: 2026-10-01", f"shadow: {{start: {given}"))
+    assert f"churn_v3.yaml:11: phases.shadow.start: '{given}' is no day of the calendar" in got
+
+
+def test_a_name_that_is_a_list_is_told_in_words() -> None:
+    got = refusal("experiment: x\na: {[1]: 2}\n")
+    assert got == "churn_v3.yaml:2: the name of a field, a list or a mapping, is not text in YAML; put it in quotes"
+
+
 def test_a_directory_is_no_experiment(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="is a directory; give an experiment's name"):
         load_experiment(tmp_path)
@@ -332,7 +347,7 @@ def test_what_this_version_cannot_run_is_refused_by_name(old: str, new: str, pla
         ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
         ("a: !!int many", "not valid YAML"),
         ("a: !!bool perhaps", "not valid YAML"),
-        ("a: !!timestamp soon", "not valid YAML"),
+        ("a: !!timestamp soon", "is no day of the calendar"),
         ("? [a, b]\n: 1", "is not text in YAML"),
         ("a: &loop [*loop]", "nested too deeply"),
         ("a: &a [x, x, x, x, x, x, x, x, x, x]\n"
