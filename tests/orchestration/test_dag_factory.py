@@ -326,7 +326,7 @@ def test_a_folder_or_a_lost_link_among_the_files_is_reported(project: Path) -> N
     (files_of(project) / "lost.yaml").symlink_to(project / "gone.yaml")
     dags = dags_of(project)
     assert "broken spec" not in dags["abflow__sound"].tags
-    assert "folder.yaml: cannot be read" in str(dags["abflow__folder"].description)
+    assert "folder.yaml: is a directory" in str(dags["abflow__folder"].description)
     assert "lost.yaml: there is no such file" in str(dags["abflow__lost"].description)
 
 
